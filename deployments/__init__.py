@@ -1,0 +1,1 @@
+"""The edges: the Ray Serve graph and its HTTP face."""

@@ -1,0 +1,1 @@
+"""Interactions, events and the catalogue: their schema, loaders, splits and checks."""

@@ -1,0 +1,1 @@
+"""Each feature computed in one place, for training and serving alike."""

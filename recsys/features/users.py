@@ -1,0 +1,131 @@
+"""What is known of a batch of users at the moment each of them asks.
+
+Training builds it from the interaction log at past positions, serving from the stored user state; both go
+through :func:`user_batch`, so the same past gives the same arrays, bit for bit.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.data.log import InteractionLog
+
+HISTORY_LENGTH = 100
+"""How many of a user's latest positive items the models look at."""
+
+NO_ITEM = -1
+"""Row number that pads short histories and short candidate lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserBatch:
+    """Users, what they chose lately, and what they must not be shown.
+
+    Column 0 of the history is the latest item; a row shorter than the rest is padded with :data:`NO_ITEM`.
+    """
+
+    history_rows: NDArray[np.int32]  # shape (users, longest history), NO_ITEM where there is none
+    history_times_s: NDArray[np.float64]  # same shape, Unix time, 0 where padded
+    now_s: NDArray[np.float64]  # shape (users,), Unix time of the question
+    context_rows: NDArray[np.int16]  # shape (users,), 0 = unknown
+    excluded_offsets: NDArray[np.int64]  # shape (users + 1,)
+    excluded_rows: NDArray[np.int32]  # user u must not get excluded_rows[offsets[u]:offsets[u + 1]]
+
+    def __len__(self) -> int:
+        return len(self.now_s)
+
+    @property
+    def most_excluded(self) -> int:
+        """The largest number of items that any one user must not get."""
+        return int(np.diff(self.excluded_offsets).max(initial=0))
+
+    def slice(self, start: int, stop: int) -> "UserBatch":
+        """Return users ``start`` to ``stop`` as a batch of their own (views, no copies but the offsets)."""
+        offsets = self.excluded_offsets[start : stop + 1]
+        return UserBatch(
+            self.history_rows[start:stop],
+            self.history_times_s[start:stop],
+            self.now_s[start:stop],
+            self.context_rows[start:stop],
+            offsets - offsets[0],
+            self.excluded_rows[offsets[0] : offsets[-1]],
+        )
+
+
+def user_batch(
+    item_rows: NDArray[np.int32],
+    times_s: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    *,
+    now_s: NDArray[np.float64],
+    context_rows: NDArray[np.int16],
+    excluded_offsets: NDArray[np.int64],
+    excluded_rows: NDArray[np.int32],
+    history_length: int = HISTORY_LENGTH,
+) -> UserBatch:
+    """Cut the latest items of each user out of one long array.
+
+    Args:
+        item_rows: shape (positions,), each user's positive items from old to new, users in any order.
+        times_s: shape (positions,), Unix time of each.
+        starts: shape (users,), first position of each user.
+        stops: shape (users,), one past the last position that the user has lived so far.
+        now_s: shape (users,), the moment of the question.
+        context_rows: shape (users,).
+        excluded_offsets: shape (users + 1,).
+        excluded_rows: shape (excluded_offsets[-1],).
+        history_length: keep at most so many items of each user.
+    """
+    lengths = np.minimum(stops - starts, history_length)
+    age = np.arange(int(lengths.max(initial=0)))[None, :]  # 0 is the latest
+    valid = age < lengths[:, None]
+    positions = np.where(valid, stops[:, None] - 1 - age, 0)
+    if item_rows.size == 0:
+        empty = np.zeros(positions.shape)
+        rows, times = np.full(positions.shape, NO_ITEM, dtype=np.int32), empty
+    else:
+        rows = np.where(valid, item_rows[positions], NO_ITEM).astype(np.int32)
+        times = np.where(valid, times_s[positions], 0.0)
+    return UserBatch(
+        rows,
+        times,
+        np.asarray(now_s, dtype=np.float64),
+        np.asarray(context_rows, dtype=np.int16),
+        excluded_offsets,
+        excluded_rows,
+    )
+
+
+def batch_at(
+    log: InteractionLog,
+    users: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    now_s: NDArray[np.float64],
+    context_rows: NDArray[np.int16] | None = None,
+) -> UserBatch:
+    """Return users of a log as they were just before the positions ``stops``; what they had seen is excluded.
+
+    Args:
+        log: the interactions.
+        users: shape (users,), user rows of the log.
+        stops: shape (users,), absolute positions: history is everything of the user before it.
+        now_s: shape (users,), the moment of the question.
+        context_rows: shape (users,); unknown when absent.
+    """
+    starts = log.offsets[users]
+    lengths = stops - starts
+    excluded_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    within = np.arange(excluded_offsets[-1]) - np.repeat(excluded_offsets[:-1], lengths)
+    excluded_rows = log.item_rows[np.repeat(starts, lengths) + within]
+    return user_batch(
+        log.item_rows,
+        log.times_s,
+        starts,
+        stops,
+        now_s=now_s,
+        context_rows=np.zeros(len(users), dtype=np.int16) if context_rows is None else context_rows,
+        excluded_offsets=excluded_offsets,
+        excluded_rows=excluded_rows,
+    )

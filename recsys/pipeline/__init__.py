@@ -1,0 +1,1 @@
+"""Recall, rank, rerank as plain calls on batches; evaluation and the graph both run these."""

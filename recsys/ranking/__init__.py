@@ -1,0 +1,1 @@
+"""Scoring the candidates with everything known: the candidate matrix and gradient boosting."""

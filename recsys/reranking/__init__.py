@@ -1,0 +1,1 @@
+"""Turning scored candidates into a list worth showing: variety, caps."""

@@ -1,0 +1,1 @@
+"""User state: history, seen items, tombstones. SQLite embedded, Redis shared."""
