@@ -1,4 +1,4 @@
-"""What every store of user state can do. SQLite and Redis implement it; one conformance suite runs on both."""
+"""What every store of user state can do: SQLite and Redis do it, one conformance suite runs on both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,10 +26,13 @@ class Applied(StrEnum):
 class UserState:
     """What is remembered of a user. An unknown user has an empty one."""
 
-    item_ids: tuple[str, ...]  # positive items from old to new, the latest HISTORY_LIMIT
+    item_ids: tuple[str, ...]  # positive items from old to new, the latest StateLimits.history_limit
     times_s: NDArray[np.float64]  # shape (item_ids,), Unix time
     seen: frozenset[str]  # every item that must not come back: interacted with and not retracted
     erased_at_s: float | None  # tombstone: events up to this time are refused; None when never erased
+    seen_since_s: float | None = (
+        None  # items last met up to then may be missing in seen; None: none is missing
+    )
 
 
 EMPTY = UserState((), np.zeros(0), frozenset(), None)
@@ -37,7 +40,7 @@ EMPTY = UserState((), np.zeros(0), frozenset(), None)
 
 
 class UserStateStore(Protocol):
-    """Shared memory of the users. Every method may raise UnavailableError when the store cannot be reached."""
+    """Shared memory of the users. Every method may raise UnavailableError: the store cannot be reached."""
 
     def read(self, user_ids: Sequence[str]) -> list[UserState]:
         """Return the states of many users in one round trip, in the order asked; EMPTY where unknown."""
@@ -48,7 +51,11 @@ class UserStateStore(Protocol):
         ...
 
     def erase(self, user_id: str, at_s: float) -> None:
-        """Forget a user and leave a tombstone: later events with a time up to ``at_s`` are refused."""
+        """Forget a user and leave a tombstone: later events with a time up to ``at_s`` are refused.
+
+        What has a time after ``at_s`` stays and goes on being accepted, so that erasing and applying give one
+        result in any order. Who accepts events from clocks that run ahead adds that much to ``at_s``.
+        """
         ...
 
     def close(self) -> None:

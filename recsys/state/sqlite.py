@@ -1,0 +1,159 @@
+"""User state in one SQLite file: embedded, and safe for several processes and threads at once.
+
+Write-ahead logging lets readers go on while one writer works. A commit survives the death of the process at
+once, a power cut from the next checkpoint on: after one, replay the event log (it is idempotent).
+"""
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from recsys.core.errors import UnavailableError
+from recsys.data.events import Event
+from recsys.state.codec import decode_record, encode_record, read_view, view_of
+from recsys.state.record import (
+    Record,
+    StateLimits,
+    apply_events,
+    changes,
+    erase_until,
+    positions_by_user,
+)
+from recsys.state.store import EMPTY, Applied, UserState
+
+_PART = "user state"
+_MOST_PARAMETERS = 10_000  # SQLite's own limit is 32,766
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, view BLOB NOT NULL, ledger BLOB NOT NULL)"
+)
+_SELECT = {column: f"SELECT user_id, {column} FROM users WHERE user_id IN " for column in ("view", "ledger")}
+_WRITE = "INSERT OR REPLACE INTO users (user_id, view, ledger) VALUES (?, ?, ?)"
+
+
+class SqliteUserState:
+    """A :class:`recsys.state.store.UserStateStore` in a file; the file and its folder are made when missing.
+
+    Args:
+        path: the database. Processes on one machine share it; network file systems do not lock well enough.
+        limits: how much is remembered of one user; the same for all who share the file.
+        busy_timeout_s: how long a write waits for the writes of others.
+
+    Raises:
+        UnavailableError: the file cannot be opened, or is no database.
+    """
+
+    def __init__(self, path: Path, *, limits: StateLimits | None = None, busy_timeout_s: float = 2.0) -> None:
+        self._path = path
+        self._limits = limits or StateLimits()
+        self._busy_timeout_s = busy_timeout_s
+        self._idle: deque[sqlite3.Connection] = deque()  # append and pop are atomic: a pool without a lock
+        self._closed = threading.Event()
+        with self._connection() as connection:
+            connection.execute(_SCHEMA)
+
+    def read(self, user_ids: Sequence[str]) -> list[UserState]:
+        """Return the states of many users with one query, in the order asked; EMPTY where unknown."""
+        with self._connection() as connection:
+            views = _select(connection, "view", user_ids)
+        return [read_view(views[user_id]) if user_id in views else EMPTY for user_id in user_ids]
+
+    def apply(self, events: Sequence[Event]) -> list[Applied]:
+        """Apply events in one transaction: all of them, or none when it fails."""
+        positions = positions_by_user(events)
+        applied = [Applied.ACCEPTED] * len(events)
+        changed: dict[str, Record] = {}
+        with self._transaction() as connection:
+            ledgers = _select(connection, "ledger", list(positions))
+            for user_id, places in positions.items():
+                record = decode_record(ledgers.get(user_id))
+                record, results = apply_events(record, [events[place] for place in places], self._limits)
+                for place, result in zip(places, results, strict=True):
+                    applied[place] = result
+                if changes(results):
+                    changed[user_id] = record
+            self._write(connection, changed)
+        return applied
+
+    def erase(self, user_id: str, at_s: float) -> None:
+        """Forget a user up to ``at_s``; the bytes are overwritten, and the tombstone is on disk on return."""
+        with self._transaction(durable=True) as connection:
+            ledger = _select(connection, "ledger", [user_id]).get(user_id)
+            self._write(connection, {user_id: erase_until(decode_record(ledger), at_s)})
+
+    def close(self) -> None:
+        """Close the file; further calls raise UnavailableError."""
+        self._closed.set()
+        while self._idle:
+            self._idle.pop().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _write(self, connection: sqlite3.Connection, records: Mapping[str, Record]) -> None:
+        rows = [
+            (user_id, view_of(record, self._limits), encode_record(record))
+            for user_id, record in records.items()
+        ]
+        connection.executemany(_WRITE, rows)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection; one on which anything went wrong is closed, not lent again."""
+        if self._closed.is_set():
+            raise UnavailableError(_PART, "closed")
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = self._idle.pop() if self._idle else self._open()
+            yield connection
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, (sqlite3.Error, OSError)):
+                raise UnavailableError(_PART, f"{self._path}: {error}") from error
+            raise
+        self._idle.append(connection)
+        if self._closed.is_set():  # closed meanwhile by another thread, which may have missed this one
+            self.close()
+
+    @contextmanager
+    def _transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that holds the write lock; commit at the end, roll back after an error."""
+        with self._connection() as connection:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection  # after an error the connection is closed, which rolls back
+            connection.execute("COMMIT")
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            self._path,
+            timeout=self._busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA secure_delete = ON")  # erased means overwritten
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+
+def _select(connection: sqlite3.Connection, column: str, user_ids: Sequence[str]) -> dict[str, bytes]:
+    """Return one column of the users that are known."""
+    found: dict[str, bytes] = {}
+    for start in range(0, len(user_ids), _MOST_PARAMETERS):
+        part = user_ids[start : start + _MOST_PARAMETERS]
+        marks = ",".join("?" * len(part))
+        found.update(connection.execute(f"{_SELECT[column]} ({marks})", part).fetchall())
+    return found
