@@ -1,8 +1,9 @@
 """The format of a bundle: one immutable folder, named by the digest of its content.
 
-``manifest.json`` lists every other file with its size and SHA-256; the bundle's name is the first 16 hex digits of
-the digest over that list, so equal content has an equal name. It is written into a temporary folder, synced, and
-renamed once; reading verifies every digest before anything is handed out. Arrays come back memory-mapped.
+``manifest.json`` lists every other file with its size and SHA-256; the bundle's name is the first 16 hex
+digits of the digest over that list, so equal content has an equal name. It is written into a temporary
+folder, synced, and renamed once; reading verifies every digest before anything is handed out. Arrays come
+back memory-mapped.
 """
 
 from pathlib import Path

@@ -1,0 +1,45 @@
+"""Files that survive a crash: replaced whole, synced, and changed by one process at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the content of a file, or the names in a folder, would survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_durably(path: Path, data: bytes) -> None:
+    """Replace a file at once: readers see the old content or the new, never a part, even after ``kill -9``.
+
+    The caller holds the lock of ``path``: the temporary name is always the same, so that nothing is left
+    lying about.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_file(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path`` alone among all threads and processes; a holder that dies lets go.
+
+    Source: flock(2). On NFS the kernel turns it into a byte-range lock, hence the file is opened for writing.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
