@@ -128,8 +128,8 @@ def positions_by_user(events: Sequence[Event]) -> dict[str, list[int]]:
 def erase_until(record: Record, at_s: float) -> Record:
     """Return the record without anything up to ``at_s``, and with a tombstone there (never an earlier one).
 
-    What has a later time stays: an erasure and events around it give one result, whichever comes first (as long
-    as no retraction has an earlier time than its event).
+    What has a later time stays: an erasure and events around it give one result, whichever comes first (as
+    long as no retraction has an earlier time than its event).
     """
     until_s = at_s if record.erased_at_s is None else max(at_s, record.erased_at_s)
     after = record.copy()

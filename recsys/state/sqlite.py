@@ -79,10 +79,16 @@ class SqliteUserState:
         return applied
 
     def erase(self, user_id: str, at_s: float) -> None:
-        """Forget a user up to ``at_s``; the bytes are overwritten, and the tombstone is on disk on return."""
+        """Forget a user up to ``at_s``; the tombstone is on disk on return.
+
+        The bytes are overwritten, in the log of writes too unless a reader is in the middle of it: then they
+        go with the next checkpoint.
+        """
         with self._transaction(durable=True) as connection:
             ledger = _select(connection, "ledger", [user_id]).get(user_id)
             self._write(connection, {user_id: erase_until(decode_record(ledger), at_s)})
+        with self._connection() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
         """Close the file; further calls raise UnavailableError."""
