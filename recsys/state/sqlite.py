@@ -6,6 +6,7 @@ once, a power cut from the next checkpoint on: after one, replay the event log (
 
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from recsys.state.store import EMPTY, Applied, UserState
 
 _PART = "user state"
 _MOST_PARAMETERS = 10_000  # SQLite's own limit is 32,766
+_OPEN_ATTEMPTS = 50
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, view BLOB NOT NULL, ledger BLOB NOT NULL)"
 )
@@ -147,12 +149,25 @@ class SqliteUserState:
             cached_statements=256,
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._switch_to_wal(connection)
             connection.execute("PRAGMA secure_delete = ON")  # erased means overwritten
         except sqlite3.Error:
             connection.close()
             raise
         return connection
+
+    def _switch_to_wal(self, connection: sqlite3.Connection) -> None:
+        """Turn the write-ahead log on; where several open a new file at once, SQLite itself does not wait."""
+        for _ in range(_OPEN_ATTEMPTS):
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                time.sleep(self._busy_timeout_s / _OPEN_ATTEMPTS)
+            else:
+                return
+        raise UnavailableError(_PART, f"{self._path}: locked for {self._busy_timeout_s:g} s while opening")
 
 
 def _select(connection: sqlite3.Connection, column: str, user_ids: Sequence[str]) -> dict[str, bytes]:

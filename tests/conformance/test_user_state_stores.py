@@ -361,6 +361,19 @@ def test_readers_of_a_sqlite_file_are_not_held_up_by_a_writer(tmp_path: Path) ->
             assert store.read(["ada"])[0].item_ids == ("a",)
 
 
+def test_opening_a_sqlite_file_waits_for_whoever_is_making_it(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UnavailableError, match="locked"):
+            SqliteUserState(path, busy_timeout_s=0.1)
+        release = threading.Timer(0.2, other.execute, ["COMMIT"])
+        release.start()
+        with SqliteUserState(path, busy_timeout_s=5.0) as store:
+            assert store.read(["ada"])[0].item_ids == ()
+        release.join()
+
+
 def test_a_file_that_is_no_database_is_unavailable_by_name(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     path.write_bytes(b"no database " * 1_000)
