@@ -22,11 +22,13 @@ NO_ITEM = -1
 class UserBatch:
     """Users, what they chose lately, and what they must not be shown.
 
-    Column 0 of the history is the latest item; a row shorter than the rest is padded with :data:`NO_ITEM`.
+    Column 0 of the history is the latest item; short histories are padded with :data:`NO_ITEM`. The width is
+    always the same, so that a sum over a history has the same bits in whatever batch it is computed.
     """
 
-    history_rows: NDArray[np.int32]  # shape (users, longest history), NO_ITEM where there is none
+    history_rows: NDArray[np.int32]  # shape (users, HISTORY_LENGTH)
     history_times_s: NDArray[np.float64]  # same shape, Unix time, 0 where padded
+    n_positive: NDArray[np.int64]  # shape (users,), positive items ever, also those beyond the history
     now_s: NDArray[np.float64]  # shape (users,), Unix time of the question
     context_rows: NDArray[np.int16]  # shape (users,), 0 = unknown
     excluded_offsets: NDArray[np.int64]  # shape (users + 1,)
@@ -35,10 +37,12 @@ class UserBatch:
     def __len__(self) -> int:
         return len(self.now_s)
 
-    @property
-    def most_excluded(self) -> int:
-        """The largest number of items that any one user must not get."""
-        return int(np.diff(self.excluded_offsets).max(initial=0))
+    def blocked(self, n_items: int) -> NDArray[np.bool_]:
+        """Return shape (users, n_items): True where the user must not get the item."""
+        blocked = np.zeros((len(self), n_items), dtype=np.bool_)
+        user = np.repeat(np.arange(len(self)), np.diff(self.excluded_offsets))
+        blocked[user, self.excluded_rows] = True
+        return blocked
 
     def slice(self, start: int, stop: int) -> "UserBatch":
         """Return users ``start`` to ``stop`` as a batch of their own (views, no copies but the offsets)."""
@@ -46,6 +50,7 @@ class UserBatch:
         return UserBatch(
             self.history_rows[start:stop],
             self.history_times_s[start:stop],
+            self.n_positive[start:stop],
             self.now_s[start:stop],
             self.context_rows[start:stop],
             offsets - offsets[0],
@@ -59,6 +64,7 @@ def user_batch(
     starts: NDArray[np.int64],
     stops: NDArray[np.int64],
     *,
+    n_positive: NDArray[np.int64],
     now_s: NDArray[np.float64],
     context_rows: NDArray[np.int16],
     excluded_offsets: NDArray[np.int64],
@@ -72,6 +78,7 @@ def user_batch(
         times_s: shape (positions,), Unix time of each.
         starts: shape (users,), first position of each user.
         stops: shape (users,), one past the last position that the user has lived so far.
+        n_positive: shape (users,), positive items ever: at least stops - starts.
         now_s: shape (users,), the moment of the question.
         context_rows: shape (users,).
         excluded_offsets: shape (users + 1,).
@@ -79,7 +86,7 @@ def user_batch(
         history_length: keep at most so many items of each user.
     """
     lengths = np.minimum(stops - starts, history_length)
-    age = np.arange(int(lengths.max(initial=0)))[None, :]  # 0 is the latest
+    age = np.arange(history_length)[None, :]  # 0 is the latest
     valid = age < lengths[:, None]
     positions = np.where(valid, stops[:, None] - 1 - age, 0)
     if item_rows.size == 0:
@@ -91,6 +98,7 @@ def user_batch(
     return UserBatch(
         rows,
         times,
+        n_positive,
         np.asarray(now_s, dtype=np.float64),
         np.asarray(context_rows, dtype=np.int16),
         excluded_offsets,
@@ -124,6 +132,7 @@ def batch_at(
         log.times_s,
         starts,
         stops,
+        n_positive=lengths,
         now_s=now_s,
         context_rows=np.zeros(len(users), dtype=np.int16) if context_rows is None else context_rows,
         excluded_offsets=excluded_offsets,

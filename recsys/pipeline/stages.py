@@ -1,42 +1,164 @@
-"""The stages as plain calls on batches (contract; being written).
+"""The stages as plain calls on batches; evaluation and the serving graph both run exactly these."""
 
-class RecallStage:      load(reader) -> RecallStage
-    source_names: tuple[str, ...]
-    def recall(self, users: UserBatch, n: int, filters: Sequence[Filters | None] | None = None) -> Candidates
-class RankingStage:     load(reader) -> RankingStage
-    def rank(self, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]   # (users, candidates), -inf where padded
-class Catalogue:        load(reader) -> Catalogue           (recsys.pipeline.catalogue)
-    items: Vocabulary; n_items; contexts: Vocabulary-like rows for UserBatch.context_rows
-    popular_rows: NDArray[np.int32]   # every available item, the most popular first
-    titles, tags, creators ...        # for GET /items/{id}
-    def allowed(self, filters: Filters) -> NDArray[np.bool_]   # shape (items,)
-class RerankingStage:   load(reader) -> RerankingStage       (tags and creators of the items)
-    def rerank(self, item_rows, scores, n, variety: NDArray[np.float32] (users,)) -> Slate
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.features.items import ItemTable
+from recsys.features.users import UserBatch
+from recsys.pipeline.catalogue import Catalogue
+from recsys.pipeline.filters import Filters
+from recsys.ranking.boosting import BoostedRanker
+from recsys.ranking.matrix import Knowledge, candidate_matrix
+from recsys.recall.candidates import Candidates
+from recsys.recall.sources import SOURCE_NAMES, Quotas, Sources, name_candidates
+from recsys.registry.bundle import BundleReader, BundleWriter
+from recsys.reranking.rerank import RerankingConfig, Slate, rerank
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """What an answer may contain; None means anything. Reaches every stage as it is."""
-
-    tags_any: tuple[str, ...] | None = None
-    tags_none: tuple[str, ...] | None = None
-    creator_ids: tuple[str, ...] | None = None
-    min_duration_s: float | None = None
-    max_duration_s: float | None = None
-    published_after_s: float | None = None
-    published_before_s: float | None = None
+_MAX_BLOCKED_CELLS = 1 << 24  # users x items looked at together: bounds the memory of one call
 
 
 @dataclass(frozen=True, slots=True)
-class Slate:
-    """Lists worth showing, best first; short rows are padded with NO_ITEM."""
+class RecallStage:
+    """Names candidates: nothing seen, nothing filtered out, nothing unavailable, nothing twice."""
 
-    item_rows: NDArray[np.int32]  # shape (users, n)
-    scores: NDArray[np.float32]  # shape (users, n), -inf where padded
-    candidate_columns: NDArray[np.int32]  # shape (users, n): where in the candidates each came from
+    sources: Sources
+    catalogue: Catalogue
+    quotas: Quotas
+
+    def recall(self, users: UserBatch, n: int, filters: Sequence[Filters | None] | None = None) -> Candidates:
+        """Name up to ``n`` candidates for each user.
+
+        Args:
+            users: who asks.
+            n: how many; fewer come back when fewer are allowed.
+            filters: one per user, or None for none at all.
+        """
+        step = max(1, _MAX_BLOCKED_CELLS // max(1, self.catalogue.n_items))
+        parts = [
+            self._recall(users.slice(start, start + step), n, filters and filters[start : start + step])
+            for start in range(0, max(1, len(users)), step)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return Candidates(
+            np.concatenate([part.item_rows for part in parts]),
+            np.concatenate([part.source_ranks for part in parts]),
+        )
+
+    def _recall(self, users: UserBatch, n: int, filters: Sequence[Filters | None] | None) -> Candidates:
+        blocked = users.blocked(self.catalogue.n_items)
+        blocked |= ~self.catalogue.available
+        for user, wanted in enumerate(filters or ()):
+            if wanted is not None:
+                blocked[user] |= ~self.catalogue.allowed(wanted)
+        return name_candidates(self.sources, users, n, self.quotas, blocked)
+
+    def save(self, writer: BundleWriter) -> None:
+        """Write the settings; sources and catalogue write themselves."""
+        writer.json("recall/quotas", self.quotas.model_dump())
+
+    @classmethod
+    def load(cls, reader: BundleReader) -> Self:
+        """Read the stage of a bundle."""
+        return cls(
+            Sources.load(reader), Catalogue.load(reader), Quotas.model_validate(reader.json("recall/quotas"))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RankingStage:
+    """Scores candidates with everything known."""
+
+    known: Knowledge
+    ranker: BoostedRanker
+
+    def rank(self, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]:
+        """Return the score of each candidate, shape (users, candidates), -inf where padded."""
+        matrix = candidate_matrix(users, candidates, self.known)
+        scores = self.ranker.score(matrix.reshape(-1, matrix.shape[-1]))
+        return np.where(
+            candidates.item_rows >= 0, scores.reshape(candidates.item_rows.shape), np.float32(-np.inf)
+        )
+
+    @classmethod
+    def load(cls, reader: BundleReader) -> Self:
+        """Read the stage of a bundle."""
+        return cls(Knowledge.load(reader), BoostedRanker.load(reader))
+
+
+@dataclass(frozen=True, slots=True)
+class RerankingStage:
+    """Orders scored candidates into lists worth showing."""
+
+    items: ItemTable
+    config: RerankingConfig
+
+    def rerank(
+        self,
+        item_rows: NDArray[np.int32],
+        scores: NDArray[np.float32],
+        n: int,
+        variety: NDArray[np.float32] | None = None,
+    ) -> Slate:
+        """Choose ``n`` candidates per user; see :func:`recsys.reranking.rerank.rerank`."""
+        return rerank(item_rows, scores, n, self.items, self.config, variety)
+
+    def save(self, writer: BundleWriter) -> None:
+        """Write the settings; the items write themselves."""
+        writer.json("reranking/config", self.config.model_dump())
+
+    @classmethod
+    def load(cls, reader: BundleReader) -> Self:
+        """Read the stage of a bundle."""
+        config = RerankingConfig.model_validate(reader.json("reranking/config"))
+        return cls(ItemTable.load(reader), config)
+
+
+@dataclass(frozen=True, slots=True)
+class TwoStage:
+    """The whole pipeline: recall, rank, rerank."""
+
+    recall: RecallStage
+    ranking: RankingStage
+    reranking: RerankingStage
+    n_candidates: int
+    name: str = "two-stage"
+
+    def candidates(self, users: UserBatch) -> Candidates:
+        """Return what recall names."""
+        return self.recall.recall(users, self.n_candidates)
+
+    def recommend(
+        self, users: UserBatch, n: int, variety: NDArray[np.float32] | None = None
+    ) -> tuple[Candidates, Slate]:
+        """Return the candidates and the lists of ``n`` made from them."""
+        candidates = self.candidates(users)
+        scores = self.ranking.rank(users, candidates)
+        return candidates, self.reranking.rerank(candidates.item_rows, scores, n, variety)
+
+    def top(self, users: UserBatch, n: int) -> NDArray[np.int32]:
+        """Return the item rows of the lists alone, shape (users, n)."""
+        return self.recommend(users, n)[1].item_rows
+
+    def save(self, writer: BundleWriter) -> None:
+        """Write every part of a bundle."""
+        self.ranking.known.save(writer)
+        self.ranking.ranker.save(writer)
+        self.recall.catalogue.save(writer)
+        self.recall.save(writer)
+        self.reranking.save(writer)
+        writer.json("pipeline", {"n_candidates": self.n_candidates, "sources": list(SOURCE_NAMES)})
+
+    @classmethod
+    def load(cls, reader: BundleReader) -> Self:
+        """Read the whole pipeline of a bundle."""
+        return cls(
+            RecallStage.load(reader),
+            RankingStage.load(reader),
+            RerankingStage.load(reader),
+            int(reader.json("pipeline")["n_candidates"]),
+        )

@@ -1,0 +1,76 @@
+"""The catalogue as arrays: what is known of every item before anybody has touched it."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.registry.bundle import BundleReader, BundleWriter
+
+_FOLDER = "items"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTable:
+    """Row numbers are those of the item vocabulary."""
+
+    tag_vectors: NDArray[np.float32]  # shape (items, tags), rows of length 1, or all 0 without tags
+    creator_rows: NDArray[np.int32]  # shape (items,), -1 = unknown
+    published_s: NDArray[np.float64]  # shape (items,), Unix time, nan = unknown
+    duration_s: NDArray[np.float32]  # shape (items,), nan = unknown
+    available: NDArray[np.bool_]  # shape (items,)
+
+    @property
+    def n_items(self) -> int:
+        """How many items there are."""
+        return len(self.creator_rows)
+
+    def save(self, writer: BundleWriter) -> None:
+        """Write the arrays under ``items/``."""
+        for name in self.__slots__:
+            writer.array(f"{_FOLDER}/{name}", getattr(self, name))
+
+    @classmethod
+    def load(cls, reader: BundleReader) -> Self:
+        """Read the arrays back, memory-mapped."""
+        return cls(*(reader.array(f"{_FOLDER}/{name}") for name in cls.__slots__))
+
+
+def fit_items(items: pl.DataFrame, *, max_tags: int = 128) -> ItemTable:
+    """Turn the catalogue into arrays.
+
+    Args:
+        items: schema :data:`recsys.data.schema.ITEMS`; its order gives the rows.
+        max_tags: only the most frequent tags count.
+
+    Returns:
+        Tag vectors weighted by inverse document frequency (a tag that everything has says nothing) and
+        scaled to length 1, so that their inner product is a cosine.
+    """
+    creators = items["creator_id"].cast(pl.Categorical()).to_physical().cast(pl.Int32()).fill_null(-1)
+    return ItemTable(
+        _tag_vectors(items, max_tags),
+        creators.to_numpy().astype(np.int32),
+        items["published_s"].fill_null(float("nan")).to_numpy().astype(np.float64),
+        items["duration_s"].fill_null(float("nan")).to_numpy().astype(np.float32),
+        items["available"].fill_null(value=True).to_numpy().astype(np.bool_),
+    )
+
+
+def _tag_vectors(items: pl.DataFrame, max_tags: int) -> NDArray[np.float32]:
+    pairs = (
+        items.select(pl.int_range(pl.len(), dtype=pl.Int64()).alias("row"), tag=pl.col("tags"))
+        .explode("tag")
+        .drop_nulls("tag")
+        .unique(maintain_order=True)
+    )
+    counts = pairs.group_by("tag").len().sort(["len", "tag"], descending=[True, False]).head(max_tags)
+    numbered = counts.with_columns(column=pl.int_range(pl.len(), dtype=pl.Int64()))
+    pairs = pairs.join(numbered, on="tag", how="inner")
+    vectors = np.zeros((items.height, max(1, counts.height)), dtype=np.float32)
+    rarity = np.log((1 + items.height) / (1 + pairs["len"].to_numpy())) + 0.1
+    vectors[pairs["row"].to_numpy(), pairs["column"].to_numpy()] = rarity.astype(np.float32)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(length > 0, length, 1.0)).astype(np.float32)

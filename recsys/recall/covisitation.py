@@ -1,0 +1,97 @@
+"""Items that users chose near the ones this user chose lately.
+
+Source: the co-visitation graph of Davidson et al., "The YouTube Video Recommendation System",
+RecSys 2010, with the weight of a pair falling by its distance in the sequence.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.settings import FrozenModel
+from recsys.data.log import InteractionLog
+from recsys.features.history import position_decay
+from recsys.features.users import UserBatch
+from recsys.recall.neighbours import NeighbourTable, keep_strongest
+from recsys.recall.pairs import pair_counts
+from recsys.recall.source import Ranked, top_of_dense
+from recsys.registry.bundle import BundleReader, BundleWriter
+
+_FOLDER = "recall/covisitation"
+
+
+class CovisitationConfig(FrozenModel):
+    """How pairs are counted and summed."""
+
+    n_lags: int = 10
+    """Pairs up to so many positions apart count, with weight 1 / distance."""
+
+    backward: float = 0.5
+    """What a pair counts in the direction against time."""
+
+    popularity_exponent: float = 0.5
+    """Counts are divided by the popularity of both items to this power; 0.5 gives a cosine."""
+
+    n_neighbours: int = 100
+    """Neighbours kept per item."""
+
+    time_constant_items: float = 5.0
+    """A history item this many positions ago counts 1/e."""
+
+    history_length: int = 20
+    """Items of the history that are spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class CovisitationSource:
+    """Sum of the neighbour weights of the user's latest items."""
+
+    table: NeighbourTable
+    config: CovisitationConfig
+    name: str = "covisitation"
+
+    def _spread(self, users: UserBatch) -> NDArray[np.float32]:
+        length = self.config.history_length
+        weights = position_decay(users, self.config.time_constant_items, length)
+        return self.table.spread(users.history_rows[:, :length], weights)
+
+    def search(self, users: UserBatch, n: int, blocked: NDArray[np.bool_]) -> Ranked:
+        """Name the strongest neighbours of the latest items."""
+        return top_of_dense(self._spread(users), blocked, n)
+
+    def score(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the summed weights of given items."""
+        scores = self._spread(users)[np.arange(len(users))[:, None], item_rows]
+        return np.where(item_rows >= 0, scores, np.float32(0.0))
+
+    def similar(self, item_row: int, n: int) -> Ranked:
+        """Name the strongest neighbours of one item, shape (1, n)."""
+        scores = np.zeros((1, self.table.n_items + 1), dtype=np.float32)
+        scores[0, self.table.rows[item_row]] = self.table.weights[item_row]
+        scores = scores[:, :-1]
+        return top_of_dense(scores, np.zeros(scores.shape, dtype=np.bool_), n)
+
+    def save(self, writer: BundleWriter) -> None:
+        """Write under ``recall/covisitation/``."""
+        self.table.save(writer, _FOLDER)
+        writer.json(f"{_FOLDER}/config", self.config.model_dump())
+
+    @classmethod
+    def load(cls, reader: BundleReader) -> Self:
+        """Read back what :meth:`save` wrote."""
+        config = CovisitationConfig.model_validate(reader.json(f"{_FOLDER}/config"))
+        return cls(NeighbourTable.load(reader, _FOLDER), config)
+
+
+def fit_covisitation(log: InteractionLog, config: CovisitationConfig) -> CovisitationSource:
+    """Count pairs, divide by popularity, keep the strongest."""
+    lag_weights = 1.0 / np.arange(1, config.n_lags + 1)
+    popularity = np.bincount(log.item_rows, minlength=log.n_items)
+    scale = (np.maximum(popularity, 1) ** -config.popularity_exponent).astype(np.float32)
+    blocks = (
+        (start, counts * scale[start : start + len(counts), None] * scale)
+        for start, counts in pair_counts(log, lag_weights=lag_weights, backward=config.backward)
+    )
+    return CovisitationSource(keep_strongest(blocks, log.n_items, config.n_neighbours), config)

@@ -1,0 +1,28 @@
+"""The few FAISS classes whose shipped type stubs are wrong or missing, behind signatures that hold.
+
+faiss-cpu 1.15 declares itself typed, but its stubs lack ``SearchParametersHNSW`` and the keyword arguments
+that its Python layer adds. Everything else of FAISS is used directly.
+"""
+
+from typing import Any, cast
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+_untyped: Any = faiss
+
+
+def bitmap_selector(open_rows: NDArray[np.bool_]) -> faiss.IDSelector:
+    """Return a selector that lets the marked vectors through; it keeps the bitmap alive."""
+    return cast("faiss.IDSelector", _untyped.IDSelectorBitmap(np.packbits(open_rows, bitorder="little")))
+
+
+def graph_parameters(effort: int, selector: faiss.IDSelector | None = None) -> faiss.SearchParameters:
+    """Return search parameters of an HNSW graph that looks at ``effort`` candidates."""
+    return cast("faiss.SearchParameters", _untyped.SearchParametersHNSW(sel=selector, efSearch=effort))
+
+
+def flat_parameters(selector: faiss.IDSelector) -> faiss.SearchParameters:
+    """Return search parameters of an exact index past a selector."""
+    return cast("faiss.SearchParameters", _untyped.SearchParameters(sel=selector))

@@ -1,0 +1,175 @@
+"""A FAISS inner-product index: exact for small catalogues, a graph beyond, its recall measured.
+
+Source: Johnson, Douze and Jegou, "Billion-scale similarity search with GPUs", IEEE Big Data 2019; the graph
+is HNSW, Malkov and Yashunin, TPAMI 2020.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.settings import FrozenModel
+from recsys.features.users import NO_ITEM
+from recsys.recall.faiss_api import bitmap_selector, flat_parameters, graph_parameters
+from recsys.recall.source import Ranked, first_allowed
+from recsys.registry.bundle import BundleReader, BundleWriter
+
+
+class IndexConfig(FrozenModel):
+    """Which index is built."""
+
+    flat_up_to_items: int = 50_000
+    """Exact search up to so many items, HNSW beyond."""
+
+    hnsw_links: int = 32
+    """Links per node of the graph."""
+
+    hnsw_build_effort: int = 200
+    """Candidates looked at while a node is linked (efConstruction)."""
+
+    hnsw_search_efforts: tuple[int, ...] = (256, 512, 1_024, 2_048)
+    """Candidates looked at while searching (efSearch): the first that reaches ``min_recall`` is taken."""
+
+    min_recall: float = 0.95
+    """Recall at 100 against exact search; when no effort reaches it, the search stays exact."""
+
+    max_overfetch: int = 1_024
+    """A user with more blocked items than this is searched alone, past a selector."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorIndex:
+    """Finds the items whose vectors have the largest inner product with a user's vector."""
+
+    vectors: NDArray[np.float32]  # shape (items, dimensions); a row of zeros is never found
+    index: faiss.Index
+    rows: NDArray[np.int32]  # shape (indexed,): item row of each vector of the index
+    measured_recall: float  # at 100, against exact search; 1.0 for a flat index
+    search_effort: int  # efSearch of the graph; 0 for a flat index
+    config: IndexConfig
+
+    def search(self, queries: NDArray[np.float32], n: int, blocked: NDArray[np.bool_]) -> Ranked:
+        """Return up to ``n`` items with a positive inner product for each query.
+
+        Args:
+            queries: shape (users, dimensions).
+            n: how many.
+            blocked: shape (users, items), True where the item must not come back.
+        """
+        n_blocked = blocked.sum(axis=1)
+        alone = n_blocked > self.config.max_overfetch
+        if not alone.any():
+            return self._search_together(queries, n, blocked, int(n_blocked.max(initial=0)))
+        rows = np.full((len(queries), n), NO_ITEM, dtype=np.int32)
+        scores = np.full((len(queries), n), -np.inf, dtype=np.float32)
+        together = np.flatnonzero(~alone)
+        if together.size:
+            found = self._search_together(
+                queries[together], n, blocked[together], int(n_blocked[together].max())
+            )
+            rows[together], scores[together] = found.item_rows, found.scores
+        for user in np.flatnonzero(alone):
+            one = self._search_past(queries[user : user + 1], n, blocked[user : user + 1])
+            rows[user], scores[user] = one.item_rows[0], one.scores[0]
+        return Ranked(rows, scores)
+
+    def _search_together(
+        self, queries: NDArray[np.float32], n: int, blocked: NDArray[np.bool_], most_blocked: int
+    ) -> Ranked:
+        k = max(1, min(len(self.rows), n + most_blocked))
+        return self._allowed(*self.index.search(queries, k, params=self._parameters(k)), blocked, n)
+
+    def _search_past(self, query: NDArray[np.float32], n: int, blocked: NDArray[np.bool_]) -> Ranked:
+        k = max(1, min(len(self.rows), n))
+        selector = bitmap_selector(~blocked[0, self.rows])
+        return self._allowed(*self.index.search(query, k, params=self._parameters(k, selector)), blocked, n)
+
+    def _parameters(self, k: int, selector: faiss.IDSelector | None = None) -> faiss.SearchParameters | None:
+        if isinstance(self.index, faiss.IndexHNSW):
+            effort = max(self.search_effort, 2 * k)
+            return graph_parameters(effort, selector)
+        return None if selector is None else flat_parameters(selector)
+
+    def _allowed(
+        self,
+        scores: NDArray[np.float32],
+        found: NDArray[np.int64],
+        blocked: NDArray[np.bool_],
+        n: int,
+    ) -> Ranked:
+        known = (found >= 0) & (scores > 0)
+        item_rows = np.where(known, self.rows[found], NO_ITEM).astype(np.int32)
+        return first_allowed(item_rows, scores, blocked, n)
+
+    def score(self, queries: NDArray[np.float32], item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the inner products of given items, shape (users, items); 0.0 where padded."""
+        products = np.einsum("ud,uid->ui", queries, self.vectors[item_rows], dtype=np.float32)
+        return np.where(item_rows >= 0, products, np.float32(0.0))
+
+    def save(self, writer: BundleWriter, folder: str) -> None:
+        """Write vectors, index and settings under ``folder``."""
+        writer.array(f"{folder}/vectors", self.vectors)
+        writer.array(f"{folder}/rows", self.rows)
+        writer.json(
+            f"{folder}/index",
+            {
+                "kind": type(self.index).__name__,
+                "measured_recall": self.measured_recall,
+                "search_effort": self.search_effort,
+                "config": self.config.model_dump(),
+            },
+        )
+        faiss.write_index(self.index, str(writer.path(f"{folder}/index.faiss")))
+
+    @classmethod
+    def load(cls, reader: BundleReader, folder: str) -> Self:
+        """Read back what :meth:`save` wrote."""
+        about = reader.json(f"{folder}/index")
+        return cls(
+            reader.array(f"{folder}/vectors"),
+            faiss.read_index(str(reader.path(f"{folder}/index.faiss"))),
+            reader.array(f"{folder}/rows"),
+            float(about["measured_recall"]),
+            int(about["search_effort"]),
+            IndexConfig.model_validate(about["config"]),
+        )
+
+
+def build_index(vectors: NDArray[np.float32], config: IndexConfig, *, seed: int = 0) -> VectorIndex:
+    """Build the index that fits the size of the catalogue; rows of zeros stay outside.
+
+    Args:
+        vectors: shape (items, dimensions), finite.
+        config: sizes and efforts.
+        seed: chooses the queries that measure the recall of an inexact index.
+    """
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    rows = np.flatnonzero(np.any(vectors != 0, axis=1)).astype(np.int32)
+    indexed = vectors[rows]
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(indexed)
+    exact = VectorIndex(vectors, flat, rows, 1.0, 0, config)
+    if len(rows) <= config.flat_up_to_items:
+        return exact
+    graph = faiss.IndexHNSWFlat(vectors.shape[1], config.hnsw_links, faiss.METRIC_INNER_PRODUCT)
+    graph.hnsw.efConstruction = config.hnsw_build_effort
+    graph.add(indexed)
+    rng = np.random.default_rng(seed)
+    queries = indexed[rng.integers(len(rows), size=(256, 3))].sum(axis=1)  # like a short history
+    for effort in config.hnsw_search_efforts:
+        recall = _recall_against(flat, graph, queries, effort)
+        if recall >= config.min_recall:
+            return VectorIndex(vectors, graph, rows, recall, effort, config)
+    return exact
+
+
+def _recall_against(
+    exact: faiss.Index, graph: faiss.Index, queries: NDArray[np.float32], effort: int, k: int = 100
+) -> float:
+    _, want = exact.search(queries, k)
+    _, got = graph.search(queries, k, params=graph_parameters(effort))
+    hits = sum(len(np.intersect1d(a, b)) for a, b in zip(want, got, strict=True))
+    return float(hits / want.size)

@@ -1,0 +1,128 @@
+"""The set of sources that make up recall: their settings, fitting and loading, in one table."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveInt
+
+from recsys.core.settings import FrozenModel
+from recsys.data.log import InteractionLog
+from recsys.features.items import ItemTable
+from recsys.features.users import UserBatch
+from recsys.recall.blend import blend
+from recsys.recall.candidates import Candidates
+from recsys.recall.covisitation import CovisitationConfig, CovisitationSource, fit_covisitation
+from recsys.recall.popularity import PopularityRecallConfig, PopularitySource, fit_popularity_source
+from recsys.recall.sequential import SequentialConfig, SequentialSource, fit_sequential
+from recsys.recall.svd import SvdConfig, SvdSource, fit_svd
+from recsys.recall.tags import TagsConfig, TagsSource, fit_tags
+from recsys.registry.bundle import BundleReader, BundleWriter
+
+
+class Quotas(FrozenModel):
+    """Shares of the candidates; a source names up to twice its share, to fill what others leave open."""
+
+    sequential: PositiveInt = 60
+    covisitation: PositiveInt = 60
+    svd: PositiveInt = 30
+    tags: PositiveInt = 20
+    popularity: PositiveInt = 30
+
+    def as_tuple(self) -> tuple[int, ...]:
+        """Return the quotas in the order of :data:`SOURCE_NAMES`."""
+        return tuple(getattr(self, name) for name in SOURCE_NAMES)
+
+
+class RecallConfig(FrozenModel):
+    """Settings of every source, and how many items each may name."""
+
+    sequential: SequentialConfig = SequentialConfig()
+    covisitation: CovisitationConfig = CovisitationConfig()
+    svd: SvdConfig = SvdConfig()
+    tags: TagsConfig = TagsConfig()
+    popularity: PopularityRecallConfig = PopularityRecallConfig()
+    quotas: Quotas = Quotas()
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Every source, fitted on the same log."""
+
+    sequential: SequentialSource
+    covisitation: CovisitationSource
+    svd: SvdSource
+    tags: TagsSource
+    popularity: PopularitySource
+
+    def save(self, writer: BundleWriter) -> None:
+        """Write every source under ``recall/``."""
+        for name in SOURCE_NAMES:
+            getattr(self, name).save(writer)
+
+    @classmethod
+    def load(cls, reader: BundleReader) -> "Sources":
+        """Read every source back."""
+        return cls(
+            SequentialSource.load(reader),
+            CovisitationSource.load(reader),
+            SvdSource.load(reader),
+            TagsSource.load(reader),
+            PopularitySource.load(reader),
+        )
+
+
+SOURCE_NAMES: tuple[str, ...] = Sources.__slots__
+"""Every source, in the order in which ranks and features list them."""
+
+
+def fit_sources(
+    log: InteractionLog,
+    items: ItemTable,
+    config: RecallConfig,
+    *,
+    seed: int = 0,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Sources:
+    """Fit every source on the same log.
+
+    Args:
+        log: positive interactions.
+        items: the catalogue.
+        config: settings.
+        seed: for the sources that start from random numbers.
+        on_step: told the name of each source before it is fitted.
+    """
+    on_step("sequential")
+    sequential = fit_sequential(log, config.sequential, seed=seed)
+    on_step("covisitation")
+    covisitation = fit_covisitation(log, config.covisitation)
+    on_step("svd")
+    svd = fit_svd(log, config.svd, seed=seed)
+    on_step("tags")
+    tags = fit_tags(items, config.tags)
+    on_step("popularity")
+    popularity = fit_popularity_source(log, config.popularity)
+    return Sources(sequential, covisitation, svd, tags, popularity)
+
+
+def name_candidates(
+    sources: Sources, users: UserBatch, n: int, quotas: Quotas, blocked: NDArray[np.bool_]
+) -> Candidates:
+    """Ask every source and blend what they name into ``n`` candidates per user.
+
+    Args:
+        sources: the sources.
+        users: who asks.
+        n: candidates per user; the quotas are stretched to it.
+        quotas: share of each source.
+        blocked: shape (users, items), True where the item must not be named.
+    """
+    shares = quotas.as_tuple()
+    named = [
+        getattr(sources, name).search(users, math.ceil(2 * share * n / sum(shares)), blocked).item_rows
+        for name, share in zip(SOURCE_NAMES, shares, strict=True)
+    ]
+    return blend(named, shares, n)

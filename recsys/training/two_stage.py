@@ -1,0 +1,83 @@
+"""From a log and a catalogue to the whole fitted pipeline."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.core.settings import FrozenModel
+from recsys.data.log import InteractionLog
+from recsys.features.items import fit_items
+from recsys.pipeline.catalogue import Catalogue
+from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
+from recsys.ranking.boosting import BoostingConfig, fit_ranker
+from recsys.ranking.matrix import Knowledge, KnowledgeConfig, fit_knowledge
+from recsys.reranking.rerank import RerankingConfig
+from recsys.training.cross_fit import CrossFitConfig, Step, cross_fit
+
+
+class TrainingConfig(FrozenModel):
+    """Everything that decides what a bundle becomes, besides the data."""
+
+    knowledge: KnowledgeConfig = KnowledgeConfig()
+    """Recall and the statistics of the log."""
+
+    cross_fit: CrossFitConfig = CrossFitConfig()
+    """Which questions the ranker learns from."""
+
+    boosting: BoostingConfig = BoostingConfig()
+    """The ranker."""
+
+    reranking: RerankingConfig = RerankingConfig()
+    """Caps on the lists."""
+
+    max_tags: int = 128
+    """Only the most frequent tags count."""
+
+    n_candidates: int = 200
+    """Candidates per request at serving time."""
+
+    seed: int = 0
+    """One seed, one result."""
+
+
+def fit_two_stage(
+    log: InteractionLog,
+    items: pl.DataFrame,
+    config: TrainingConfig,
+    *,
+    on_step: Step = lambda _, __: None,
+) -> TwoStage:
+    """Cross-fit the ranker, then fit recall on everybody for serving.
+
+    Args:
+        log: positive interactions, all of them known at the moment of training.
+        items: the catalogue, schema :data:`recsys.data.schema.ITEMS`; row order gives the log's item rows.
+        config: settings.
+        on_step: told what is being done.
+    """
+    table = fit_items(items, max_tags=config.max_tags)
+    rows = cross_fit(log, table, config.knowledge, config.cross_fit, seed=config.seed, on_step=on_step)
+    known = fit_knowledge(
+        log, table, config.knowledge, seed=config.seed, on_step=lambda name: on_step(f"recall: {name}", 0.0)
+    )
+    ranker = fit_ranker(
+        rows.matrix,
+        rows.labels,
+        rows.groups,
+        config.boosting,
+        seed=config.seed,
+        on_tree=lambda tree: on_step("ranker", tree / config.boosting.n_trees),
+    )
+    catalogue = Catalogue(items, _popular(known, items), log.contexts)
+    return TwoStage(
+        RecallStage(known.sources, catalogue, config.knowledge.recall.quotas),
+        RankingStage(known, ranker),
+        RerankingStage(table, config.reranking),
+        config.n_candidates,
+    )
+
+
+def _popular(known: Knowledge, items: pl.DataFrame) -> NDArray[np.int32]:
+    order = known.sources.popularity.orders[-1]
+    open_to_show = items["available"].to_numpy().astype(np.bool_)
+    return np.asarray(order[open_to_show[order]], dtype=np.int32)
