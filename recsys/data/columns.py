@@ -23,6 +23,8 @@ class TimeUnit(StrEnum):
 
 
 _PER_SECOND = {TimeUnit.S: 1.0, TimeUnit.MS: 1e3, TimeUnit.US: 1e6, TimeUnit.NS: 1e9}
+_TRUE = ("true", "t", "yes", "y", "1", "1.0")
+_FALSE = ("false", "f", "no", "n", "0", "0.0")
 _ISO_FORMATS = ("%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
 
 
@@ -123,6 +125,40 @@ def kind(name: str, source: str, mapping: Mapping[str, Kind]) -> Column:
         unknown = f"not one of {', '.join(words[:12])}{', ...' if len(words) > 12 else ''}"
         absent = word.is_null() | (word == "")
         return Parsed(value, _first_reason([(absent, "missing"), (value.is_null(), unknown)]))
+
+    return Column(name, source, parse)
+
+
+def truth(name: str, source: str) -> Column:
+    """Yes or no; absent stays absent."""
+
+    def parse(dtype: pl.DataType) -> Parsed:
+        if dtype == pl.Boolean():
+            return Parsed(pl.col(source), pl.lit(None, dtype=pl.String()))
+        word = _text(pl.col(source)).str.strip_chars().str.to_lowercase()
+        value = (
+            pl.when(word.is_in(_TRUE))
+            .then(pl.lit(value=True))
+            .when(word.is_in(_FALSE))
+            .then(pl.lit(value=False))
+        )
+        unknown = word.is_not_null() & (word != "") & ~word.is_in([*_TRUE, *_FALSE])
+        return Parsed(value, _first_reason([(unknown, "neither true nor false")]))
+
+    return Column(name, source, parse)
+
+
+def tags(name: str, source: str, separator: str) -> Column:
+    """Words in a list, or in one text between separators; empty words and repeats go."""
+
+    def parse(dtype: pl.DataType) -> Parsed:
+        raw = pl.col(source)
+        words = (
+            raw.cast(pl.List(pl.String())) if isinstance(dtype, pl.List) else _text(raw).str.split(separator)
+        )
+        stripped = words.list.eval(pl.element().str.strip_chars())
+        kept = stripped.list.filter(pl.element().fill_null("") != "").list.unique(maintain_order=True)
+        return Parsed(kept, pl.lit(None, dtype=pl.String()))
 
     return Column(name, source, parse)
 

@@ -136,6 +136,9 @@ def _history(file: Path, now_s: float, collector: BadRowCollector) -> pl.DataFra
         .join(watched, on=["user_id", "item_id"], how="anti", maintain_order="left")
     )
     met = pl.concat([older, watched])
+    collector.note(
+        f"{file.name} has one time per user: {met.height:,} interactions of {users.height:,} users are tied"
+    )
     from_end = pl.int_range(pl.len()).reverse().over("user_id", "item_id")
     kind = (
         pl.when(from_end < pl.col("like_seq").fill_null(0))

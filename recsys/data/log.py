@@ -37,8 +37,8 @@ class Vocabulary:
 class InteractionLog:
     """Positive interactions in compressed rows: user ``u`` owns positions offsets[u]:offsets[u + 1].
 
-    Within a user, positions run from old to new; ties in time keep the order of the source. Users are in order of
-    their id.
+    Within a user, positions run from old to new; ties in time keep the order of the source. Users are in
+    order of their id.
     """
 
     offsets: NDArray[np.int64]  # shape (users + 1,)
@@ -90,9 +90,9 @@ def encode(
     """Turn the positive interactions of a data set into arrays.
 
     Args:
-        dataset: the interactions; kinds outside :data:`POSITIVE_KINDS` are left out.
-        items: the catalogue's rows; interactions with other items are left out (the quality report counts them).
-        max_contexts: how many contexts get a row of their own, the most frequent first.
+        dataset: the interactions; kinds outside :data:`POSITIVE_KINDS` are left out. items: the catalogue's
+        rows; interactions with other items are left out (the quality report counts them). max_contexts: how
+        many contexts get a row of their own, the most frequent first.
 
     Returns:
         The log over all users who have at least one positive interaction with a catalogue item.
