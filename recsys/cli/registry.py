@@ -64,7 +64,7 @@ def show(
         _print_json({**manifest.model_dump(), "channels": channels, "path": str(folder)})
         return
     console = Console()
-    facts = Table("what", "value", title=f"bundle {manifest.name}")
+    facts = Table("what", Column("value", overflow="fold"), title=f"bundle {manifest.name}")
     facts.add_row("channels", ", ".join(channels) or "none")
     facts.add_row("created (UTC)", _date(manifest.created_s))
     facts.add_row("feature schema", manifest.feature_schema)
@@ -153,7 +153,8 @@ def history(*, registry: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption 
     if as_json:
         _print_json({"moves": [move.model_dump() for move in moves]})
         return
-    table = Table("version", "when (UTC)", "who", "what", "channel", "from", "to")
+    names = [Column(header, overflow="fold") for header in ("from", "to")]
+    table = Table("version", "when (UTC)", "who", "what", "channel", *names)
     for move in moves:
         table.add_row(
             str(move.version),
