@@ -101,6 +101,10 @@ def test_arms_lie_end_to_end_in_their_order() -> None:
     assert arm_rows(places, [0.5, 0.25, 0.25]).tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def test_a_share_of_a_millionth_is_kept_as_it_is() -> None:
+    assert arm_rows(np.array([0.0, 0.000_000_9, 0.000_001]), [0.000_001, 0.999_999]).tolist() == [0, 0, 1]
+
+
 @pytest.mark.parametrize("shares", [(0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)])
 def test_an_arm_without_a_share_gets_nobody(shares: tuple[float, ...]) -> None:
     edges = np.array([0.0, 0.5, 1 - 2**-53])

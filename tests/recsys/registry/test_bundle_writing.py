@@ -1,4 +1,6 @@
+import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -196,6 +198,25 @@ def test_a_writer_killed_at_any_sync_leaves_a_whole_bundle_or_none(tmp_path: Pat
     for n, names in bundles.items():
         for name in names:
             assert open_bundle(tmp_path / str(n) / name, feature_schema="f1").json("titles") == ["Heat"]
+
+
+def test_every_file_and_folder_is_synced_and_the_parent_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, int]] = []
+
+    def record(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        synced.append((status.st_ino, 0 if stat.S_ISDIR(status.st_mode) else status.st_size))
+
+    monkeypatch.setattr("os.fsync", record)
+    path = write(tmp_path).path
+    inside = [path, *path.rglob("*")]
+    kept = {(part.stat().st_ino, part.stat().st_size if part.is_file() else 0) for part in inside}
+    assert len(kept) == 7  # three files, the manifest and three folders
+    assert kept <= set(synced)  # with the size each has in the end
+    assert synced[-1] == (tmp_path.stat().st_ino, 0)
+    assert synced[-2] == (path.stat().st_ino, 0)
 
 
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../other", "a/../../b", "a//b", "a/", "manifest.json"])
