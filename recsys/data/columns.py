@@ -50,7 +50,8 @@ def identifier(name: str, source: str) -> Column:
     def parse(dtype: pl.DataType) -> Parsed:
         raw = pl.col(source)
         text = (raw.cast(pl.Int64(), strict=False) if dtype.is_float() else raw).cast(pl.String())
-        checks: list[tuple[pl.Expr, str]] = [(raw.is_null() | (_text(raw) == ""), "missing")]
+        absent = raw.is_null() | (_text(raw).str.strip_chars() == "")
+        checks: list[tuple[pl.Expr, str]] = [(absent, "missing")]
         if dtype.is_float():
             checks.append(((raw % 1 != 0).fill_null(value=True) | text.is_null(), "not a whole number"))
         return Parsed(text, _first_reason(checks))

@@ -56,7 +56,7 @@ def _repeated(dataset: Dataset) -> Finding:
         "interactions that repeat an earlier one (same user, item, kind and time)",
         repeated.with_columns(pl.col("kind").cast(pl.String())),
         dataset.interactions.height,
-        "user {} item {} {} at {:.0f} s",
+        "user {} item {} ({}) at {:.0f} s",
     )
 
 
