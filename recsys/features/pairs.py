@@ -76,7 +76,7 @@ def mean_log_position(item_rows: Rows, statistics: ItemStatistics) -> Feature:
 
 
 def activity(users: UserBatch) -> Feature:
-    """Return log(1 + positive items ever), shape (users, 1)."""
+    """Return log(1 + positive items, counted up to ACTIVITY_LIMIT), shape (users, 1)."""
     return np.log1p(users.n_positive).astype(np.float32)[:, None]
 
 

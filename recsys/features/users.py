@@ -14,6 +14,9 @@ from recsys.data.log import InteractionLog
 HISTORY_LENGTH = 100
 """How many of a user's latest positive items the models look at."""
 
+ACTIVITY_LIMIT = 200
+"""Counts of a user's positive items stop here: what user state remembers, so that training knows no more."""
+
 NO_ITEM = -1
 """Row number that pads short histories and short candidate lists."""
 
@@ -28,7 +31,7 @@ class UserBatch:
 
     history_rows: NDArray[np.int32]  # shape (users, HISTORY_LENGTH)
     history_times_s: NDArray[np.float64]  # same shape, Unix time, 0 where padded
-    n_positive: NDArray[np.int64]  # shape (users,), positive items ever, also those beyond the history
+    n_positive: NDArray[np.int64]  # shape (users,), positive items ever, up to ACTIVITY_LIMIT
     now_s: NDArray[np.float64]  # shape (users,), Unix time of the question
     context_rows: NDArray[np.int16]  # shape (users,), 0 = unknown
     excluded_offsets: NDArray[np.int64]  # shape (users + 1,)
@@ -64,7 +67,6 @@ def user_batch(
     starts: NDArray[np.int64],
     stops: NDArray[np.int64],
     *,
-    n_positive: NDArray[np.int64],
     now_s: NDArray[np.float64],
     context_rows: NDArray[np.int16],
     excluded_offsets: NDArray[np.int64],
@@ -78,7 +80,6 @@ def user_batch(
         times_s: shape (positions,), Unix time of each.
         starts: shape (users,), first position of each user.
         stops: shape (users,), one past the last position that the user has lived so far.
-        n_positive: shape (users,), positive items ever: at least stops - starts.
         now_s: shape (users,), the moment of the question.
         context_rows: shape (users,).
         excluded_offsets: shape (users + 1,).
@@ -98,7 +99,7 @@ def user_batch(
     return UserBatch(
         rows,
         times,
-        n_positive,
+        np.minimum(stops - starts, ACTIVITY_LIMIT),
         np.asarray(now_s, dtype=np.float64),
         np.asarray(context_rows, dtype=np.int16),
         excluded_offsets,
@@ -132,7 +133,6 @@ def batch_at(
         log.times_s,
         starts,
         stops,
-        n_positive=lengths,
         now_s=now_s,
         context_rows=np.zeros(len(users), dtype=np.int16) if context_rows is None else context_rows,
         excluded_offsets=excluded_offsets,

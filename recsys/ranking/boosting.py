@@ -21,7 +21,7 @@ _FILE = "ranker/model.ubj"
 class BoostingConfig(FrozenModel):
     """How the trees are grown."""
 
-    n_trees: int = 400
+    n_trees: int = 200
     """Boosting rounds."""
 
     max_depth: int = 6

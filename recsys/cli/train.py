@@ -1,0 +1,93 @@
+"""``marquee train``: from a data set to a bundle in the registry."""
+
+import getpass
+import json
+import resource
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from recsys.cli.progress import steps_shown
+from recsys.core.clock import unix_clock
+from recsys.core.errors import DataFormatError, FieldError
+from recsys.data.badrows import OnBadRow
+from recsys.data.formats import fingerprint, load_dataset
+from recsys.registry.channels import Channel
+from recsys.registry.local import LocalRegistry
+from recsys.training.train import find_trained, train, training_key
+from recsys.training.two_stage import TrainingConfig
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+DEFAULT_REGISTRY = Path(".marquee/registry")
+
+
+@app.command(name="train")
+def main(
+    *,
+    data: Annotated[Path, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")],
+    registry: Annotated[
+        Path, typer.Option(envvar="MARQUEE_REGISTRY", help="Folder of the registry.")
+    ] = DEFAULT_REGISTRY,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON file with settings that differ from the defaults.")
+    ] = None,
+    channel: Annotated[Channel | None, typer.Option(help="Let this channel name the new bundle.")] = None,
+    on_bad_row: Annotated[OnBadRow, typer.Option(help="What to do about rows that cannot be read.")] = (
+        OnBadRow.FAIL
+    ),
+    again: Annotated[bool, typer.Option("--again", help="Train even if nothing has changed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for machines.")] = False,
+) -> None:
+    """Train recall and ranker on a data set and publish the bundle."""
+    settings = read_config(config)
+    opened = LocalRegistry(registry)
+    key = training_key(fingerprint(data), settings)
+    name = None if again else find_trained(opened, key)
+    figures: dict[str, object] = {"trained": name is None}
+    if name is None:
+        with steps_shown() as on_step:
+            on_step(f"reading {data}", 0.0)
+            dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=unix_clock()).dataset
+            done = train(dataset, opened, settings, key=key, now_s=unix_clock(), on_step=on_step)
+        name = done.bundle.name
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        figures |= {
+            "fit_s": round(done.fit_s, 1),
+            "write_s": round(done.write_s, 1),
+            "peak_mb": round(peak_mb),
+        }
+    if channel is not None:
+        now = opened.channels().named_by(channel)
+        if now != name:
+            opened.promote(name, channel, expected=now, by=getpass.getuser(), now_s=unix_clock())
+    if as_json:
+        typer.echo(json.dumps({"bundle": name, **figures}))
+    elif figures["trained"]:
+        typer.echo(
+            f"bundle {name}: fitted in {figures['fit_s']} s, written in {figures['write_s']} s, "
+            f"at most {figures['peak_mb']} MiB"
+        )
+    else:
+        typer.echo(f"bundle {name}: nothing has changed since it was trained (--again trains anyway)")
+
+
+def read_config(path: Path | None) -> TrainingConfig:
+    """Return the settings of a JSON file over the defaults.
+
+    Raises:
+        DataFormatError: there is no such file.
+        FieldError: a key is unknown or a value is out of range; the message names it.
+    """
+    if path is None:
+        return TrainingConfig()
+    if not path.is_file():
+        raise DataFormatError(path, "a JSON file with training settings", "nothing")
+    try:
+        return TrainingConfig.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or str(path)
+        raise FieldError(field, repr(first["input"])[:80], first["msg"]) from error

@@ -1,0 +1,89 @@
+"""From a data set to a bundle in the registry."""
+
+import time
+from dataclasses import dataclass
+
+import orjson
+from pydantic import JsonValue
+
+from recsys.core.errors import InputError
+from recsys.core.hashing import digest_bytes
+from recsys.data.log import Vocabulary, encode
+from recsys.data.schema import Dataset
+from recsys.pipeline.stages import TwoStage
+from recsys.ranking.matrix import FEATURE_SCHEMA
+from recsys.registry.store import Registry
+from recsys.registry.writer import BundleRef
+from recsys.training.cross_fit import Step
+from recsys.training.two_stage import TrainingConfig, fit_two_stage
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A bundle that has just been written, and how long its making took."""
+
+    bundle: BundleRef
+    model: TwoStage
+    fit_s: float
+    write_s: float
+
+
+def training_key(data_fingerprint: str, config: TrainingConfig) -> str:
+    """Name what a training run would make, 16 hex digits: equal data, settings and features, equal key."""
+    parts = [data_fingerprint, FEATURE_SCHEMA, config.model_dump_json()]
+    return digest_bytes("\n".join(parts).encode())[:16]
+
+
+def find_trained(registry: Registry, key: str) -> str | None:
+    """Return the name of the newest bundle that was trained under this key, None when there is none."""
+    for info in registry.list():
+        if info.manifest is not None and info.manifest.meta.get("training_key") == key:
+            return info.name
+    return None
+
+
+def train(
+    dataset: Dataset,
+    registry: Registry,
+    config: TrainingConfig,
+    *,
+    key: str,
+    now_s: float,
+    on_step: Step = lambda _, __: None,
+) -> Trained:
+    """Fit the whole pipeline on everything and publish it; no channel names it yet.
+
+    Args:
+        dataset: interactions and catalogue.
+        registry: where the bundle goes.
+        config: settings.
+        key: what :func:`training_key` said; kept in the manifest, so that nothing is trained twice.
+        now_s: Unix time, kept in the manifest.
+        on_step: told what is being done.
+
+    Raises:
+        InputError: nothing can be learned from the data.
+    """
+    log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
+    if log.n_users == 0:
+        raise InputError(f"data set {dataset.name}: no positive interaction with an item of the catalogue")
+    started = time.perf_counter()
+    model = fit_two_stage(log, dataset.items, config, on_step=on_step)
+    fitted = time.perf_counter()
+    on_step("writing the bundle", 0.0)
+    settings: JsonValue = orjson.loads(config.model_dump_json())
+    meta: dict[str, JsonValue] = {
+        "training_key": key,
+        "data": dataset.name,
+        "n_users": log.n_users,
+        "n_items": log.n_items,
+        "n_positions": len(log.item_rows),
+        "fit_s": round(fitted - started, 1),
+        "index_recall": {
+            name: getattr(model.recall.sources, name).index.measured_recall
+            for name in ("sequential", "svd", "tags")
+        },
+        "settings": settings,
+    }
+    bundle = registry.publish(model.save, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
+    return Trained(bundle, model, fitted - started, time.perf_counter() - fitted)
