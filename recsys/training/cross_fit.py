@@ -31,14 +31,17 @@ class CrossFitConfig(FrozenModel):
     n_folds: int = 3
     """Groups of users; recall is fitted once per group and once more for serving."""
 
-    n_positions: int = 8
-    """Past positions per user, the latest ones."""
+    min_positions: int = 8
+    """Past positions asked of each user, the latest ones, however many users there are."""
+
+    max_positions: int = 30
+    """With few users, more positions of each are asked, up to so many."""
 
     n_candidates: int = 120
     """Candidates per question."""
 
     max_questions: int = 60_000
-    """At most so many questions in all; with many users, fewer folds and users are asked."""
+    """About so many questions in all; with many users, only some are asked, in one small fold."""
 
     batch_users: int = 256
     """Questions handled at once."""
@@ -86,7 +89,10 @@ def cross_fit(
 ) -> TrainingRows:
     """Return the ranker's training rows, every recall score out of sample."""
     rng = np.random.default_rng(seed)
-    folds = _folds(log, config, rng)
+    n_positions = min(
+        config.max_positions, max(config.min_positions, config.max_questions // max(1, log.n_users))
+    )
+    folds = _folds(log, n_positions, config, rng)
     parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]] = []
     n_asked = 0
     for number, fold in enumerate(folds):
@@ -94,7 +100,7 @@ def cross_fit(
         known = fit_knowledge(
             log.of_users(~fold), items, knowledge_config, seed=seed, on_step=_named(on_step, label)
         )
-        asked = questions(log, fold, config.n_positions)
+        asked = questions(log, fold, n_positions)
         n_asked += len(asked)
         done = 0
         for batch in _batches(asked, config.batch_users):
@@ -104,9 +110,11 @@ def cross_fit(
     return _joined(parts, n_asked)
 
 
-def _folds(log: InteractionLog, config: CrossFitConfig, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
+def _folds(
+    log: InteractionLog, n_positions: int, config: CrossFitConfig, rng: np.random.Generator
+) -> list[NDArray[np.bool_]]:
     """Split the users into folds; with more users than are needed, one small fold is enough."""
-    per_user = np.minimum(np.maximum(log.lengths - 1, 0), config.n_positions)
+    per_user = np.minimum(np.maximum(log.lengths - 1, 0), n_positions)
     asking = rng.permutation(np.flatnonzero(per_user))
     wanted = int(np.searchsorted(np.cumsum(per_user[asking]), config.max_questions)) + 1
     groups = np.array_split(asking, config.n_folds)
