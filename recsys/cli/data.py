@@ -21,7 +21,7 @@ from recsys.data.columns import TimeUnit
 from recsys.data.describe import describe as describe_dataset
 from recsys.data.formats import load_dataset
 from recsys.data.loaded import Loaded
-from recsys.data.quality import check_quality
+from recsys.data.quality import check_protocols, check_quality
 from recsys.data.schema import Dataset, Kind
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: describe, check, import, convert.")
@@ -69,15 +69,18 @@ def check(
     report: ReportFile = None,
     on_bad_row: BadRows = OnBadRow.SKIP,
 ) -> None:
-    """Look for things that spoil what is learned: repeats, time travel, unknown items, bad rows."""
+    """Look for what spoils learning: bad rows, repeats, time travel, unknown items, leaks of the splits."""
     now_s = unix_clock()
     loaded = _load(path, on_bad_row, now_s, report)
     with _working("checking"):
         findings = check_quality(loaded.dataset, now_s=now_s)
+        leaks = check_protocols(loaded.dataset)
     if as_json:
-        _print_json({"findings": list(findings), "rows": loaded.report.to_dict()})
+        _print_json({"findings": findings, "leakage": leaks, "rows": loaded.report.to_dict()})
         return
     print_findings(findings)
+    for protocol, found in leaks.items():
+        print_findings(found, title=f"leakage under {protocol}")
     print_report(loaded.report)
 
 

@@ -31,9 +31,9 @@ def print_description(description: Description) -> None:
     console.print(top)
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
+def print_findings(findings: Sequence[Finding], *, title: str = "quality") -> None:
     """Print one row per check, also of those that found nothing."""
-    table = Table(title="quality", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for header in ("n", "share", "check", "what, and the first of them"):
         table.add_column(header, justify="right" if header in ("n", "share") else "left")
     for finding in findings:

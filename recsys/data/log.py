@@ -90,9 +90,10 @@ def encode(
     """Turn the positive interactions of a data set into arrays.
 
     Args:
-        dataset: the interactions; kinds outside :data:`POSITIVE_KINDS` are left out. items: the catalogue's
-        rows; interactions with other items are left out (the quality report counts them). max_contexts: how
-        many contexts get a row of their own, the most frequent first.
+        dataset: the interactions; kinds outside :data:`POSITIVE_KINDS` are left out.
+        items: the catalogue's rows; interactions with other items are left out (the quality report counts
+            them).
+        max_contexts: how many contexts get a row of their own, the most frequent first.
 
     Returns:
         The log over all users who have at least one positive interaction with a catalogue item.

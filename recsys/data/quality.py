@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 
 from recsys.core.clock import SECONDS_PER_DAY
+from recsys.data.log import Vocabulary, encode
 from recsys.data.schema import Dataset
-from recsys.data.splits import Split
+from recsys.data.splits import Split, cut_for, global_time, leave_last_out
 
 _N_EXAMPLES = 3
 
@@ -41,6 +42,21 @@ def check_quality(dataset: Dataset, *, now_s: float) -> tuple[Finding, ...]:
         _lookalikes("lookalike-items", "items", dataset.items["item_id"]),
         _standing_clock(dataset),
     )
+
+
+def check_protocols(dataset: Dataset) -> dict[str, tuple[Finding, ...]]:
+    """Split a data set by each protocol and look for leaks; nothing when there is nobody to ask.
+
+    Returns:
+        Protocol -> findings; ``future-of-others`` under ``leave-last-out`` is in the nature of that protocol.
+    """
+    log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
+    if not len(log.item_rows):
+        return {}
+    return {
+        "leave-last-out": check_leakage(leave_last_out(log)),
+        "global-time": check_leakage(global_time(log, cut_for(log))),
+    }
 
 
 def check_leakage(split: Split) -> tuple[Finding, ...]:

@@ -86,9 +86,8 @@ def test_an_option_that_makes_no_sense_is_named(tables: Path, arguments: list[st
 def test_check_names_the_findings_for_people_and_for_machines(tables: Path) -> None:
     (tables / "x.csv").write_text(FILES["x.csv"] + "u,z,1650000003,1\n")
     import_into(tables)
-    findings = {
-        f["check"]: f for f in orjson.loads(run("check", tables / "out", "--json").stdout)["findings"]
-    }
+    checked = orjson.loads(run("check", tables / "out", "--json").stdout)
+    findings = {finding["check"]: finding for finding in checked["findings"]}
     assert findings["unknown-items"] | {"what": ""} == {
         "check": "unknown-items",
         "what": "",
@@ -96,7 +95,10 @@ def test_check_names_the_findings_for_people_and_for_machines(tables: Path) -> N
         "of": 4,
         "examples": ["item z"],
     }
-    assert "unknown-items" in run("check", tables / "out").stdout
+    assert set(checked["leakage"]) == {"leave-last-out", "global-time"}
+    printed = run("check", tables / "out").stdout
+    assert "unknown-items" in printed
+    assert "leakage under global-time" in printed
 
 
 def test_convert_writes_our_format_and_nothing_else_is_overwritten(tables: Path) -> None:

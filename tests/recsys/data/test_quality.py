@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from recsys.data.log import InteractionLog
-from recsys.data.quality import Finding, check_leakage, check_quality
+from recsys.data.quality import Finding, check_leakage, check_protocols, check_quality
 from recsys.data.schema import INTERACTIONS, ITEMS, Dataset
 from recsys.data.splits import Split, global_time, leave_last_out
 
@@ -106,3 +106,12 @@ def test_a_split_that_trains_on_everything_leaks_every_answer() -> None:
     careless = dataclasses.replace(global_time(log(), 3.0), train=log())
     assert leaks(careless) == {"target-in-train": 2, "own-future": 1, "future-of-others": 2}
     assert check_leakage(careless)[0].examples[0] == "user u0 item row 3"
+
+
+def test_every_protocol_is_checked_when_there_is_something_to_split() -> None:
+    checked = check_protocols(dataset(*CLEAN, items={"a": 0.0, "b": None}))
+    assert {protocol: [each.n for each in found] for protocol, found in checked.items()} == {
+        "leave-last-out": [0, 0, 0],
+        "global-time": [0, 0, 0],
+    }
+    assert check_protocols(dataset(items={"a": 0.0})) == {}
