@@ -1,2 +1,65 @@
+# One target per job. `make run` and `make test` do their own set-up.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
 LOCK := requirements.lock
-lock: ; uv pip compile pyproject.toml --all-extras --generate-hashes --no-header --no-annotate --python-version 3.11 --no-emit-package nvidia-nccl-cu12 -o $(LOCK)
+DATA ?=
+PORT ?= 8000
+# Threads that spin while they wait cost more than they bring when cores are shared.
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: help install run test test-quick test-slow test-serve check lint format types layers bench lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Print the targets.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | column -t -s '|'
+
+install: .venv/installed  ## Make .venv from the lock file.
+
+.venv/installed: $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Marquee needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: install  ## Data, training and the graph: recommendations over HTTP. DATA=folder for your own, PORT=8000.
+	@exec $(BIN)/marquee up --port $(PORT) $(if $(DATA),--data "$(DATA)")
+
+test: check test-quick test-slow test-serve  ## Everything that CI runs.
+
+test-quick: install  ## Tests that need no graph.
+	$(BIN)/pytest -m "not slow and not serve"
+
+test-slow: install  ## Tests that take more than a few seconds each.
+	$(BIN)/pytest -m "slow and not serve"
+
+test-serve: install  ## Tests against a running graph.
+	$(BIN)/pytest -m serve
+
+check: lint types layers  ## Everything that needs no running code.
+
+lint: install  ## Ruff: rules and format.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install  ## Let ruff rewrite what it can.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: install  ## mypy --strict.
+	$(BIN)/mypy
+
+layers: install  ## The one direction of imports.
+	$(BIN)/lint-imports
+
+bench: install  ## The graph against a plain process; ends with one line of JSON.
+	@$(BIN)/marquee bench
+
+lock: install  ## Resolve the newest allowed versions anew (needs uv).
+	uv pip compile pyproject.toml --all-extras --upgrade --generate-hashes --no-header --no-annotate \
+	  --python-version 3.11 --no-emit-package nvidia-nccl-cu12 -o $(LOCK)
+
+clean:  ## Remove what the targets made, bundles and state included.
+	rm -rf .venv .marquee .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,5 +1,4 @@
-"""What comes next: two exponentially decayed sums of the user's items, regressed in closed form on the next
-item.
+"""What comes next: two decayed sums of the user's items, regressed in closed form on the next item.
 
 With x the two sums (time constants near 1.5 and 8 items) and y the next item, the weights W minimise ``sum
 |y - x W|^2 + ridge |W|^2``, so ``W = (X'X + ridge I)^-1 X'Y``. The moments X'X and X'Y come from pair
@@ -202,7 +201,7 @@ def _add_pair(
     weights: NDArray[np.float64],
     lag: int,
 ) -> None:
-    """Add pairs whose earlier item decays by sum ``a`` and whose later item by sum ``b``, and their mirror."""
+    """Add pairs, the earlier item in sum ``a`` and the later one in sum ``b``, and their mirror."""
     stride = gram.shape[1]
     flat = gram.reshape(-1)
     forward = ((a * stride + earlier) * 2 + b) * stride + later

@@ -36,10 +36,10 @@ class FolderBundleReader:
         """
         path = self.path(f"{name}.npy")
         try:
-            values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         except ValueError as error:
             raise CorruptBundleError(self.name, f"{name}.npy", f"not an array ({error})") from error
-        return values
+        return np.asarray(mapped)  # a plain view of the same pages: slicing a memmap object costs 10 us
 
     def json(self, name: str) -> Any:  # noqa: ANN401 - JSON is whatever was written
         """Return the value of ``<name>.json``.

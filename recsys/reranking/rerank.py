@@ -1,5 +1,6 @@
-"""Making a list worth showing: variety by MMR, caps per creator and per tag. It reorders; it never empties
-a list.
+"""Making a list worth showing: variety by MMR, caps per creator and per tag.
+
+It reorders; it never empties a list.
 
 Source: Carbonell and Goldstein, "The Use of MMR, Diversity-Based Reranking", SIGIR 1998.
 """
@@ -50,10 +51,13 @@ def rerank(
     """Choose ``n`` of the candidates for each user, one place at a time.
 
     Args:
-        item_rows: shape (users, candidates), NO_ITEM where padded. scores: same shape, higher is better;
-        ignored where padded. n: length of the lists. items: tags and creators. config: caps and pool.
+        item_rows: shape (users, candidates), NO_ITEM where padded.
+        scores: same shape, higher is better; ignored where padded.
+        n: length of the lists.
+        items: tags and creators.
+        config: caps and pool.
         variety: shape (users,), in [0, 1]: 0 (or None) keeps the order of the scores, 1 looks at likeness
-        alone.
+            alone.
     """
     known = np.where(item_rows >= 0, scores, -np.inf).astype(np.float32)
     pool = min(item_rows.shape[1], max(config.pool, 3 * n))
@@ -85,7 +89,7 @@ def _greedy(
     config: RerankingConfig,
     variety: NDArray[np.float32],
 ) -> NDArray[np.intp]:
-    """Return columns of ``rows``, shape (users, n): at every place the largest gain, for all users at once."""
+    """Return columns of ``rows``, shape (users, n): at every place the largest gain."""
     users = np.arange(len(rows))
     relevance = _unit_range(scores)
     vectors = np.asarray(items.tag_vectors)[rows]  # (users, pool, tags)
