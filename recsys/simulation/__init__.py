@@ -1,0 +1,1 @@
+"""A world with known tastes: for tests, demos and closed-loop evaluation."""
