@@ -1,0 +1,125 @@
+"""``marquee evaluate``: the accuracy table of the whole pipeline and every baseline."""
+
+import importlib
+import importlib.util
+import os
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recsys.cli.progress import steps_shown
+from recsys.cli.train import read_config
+from recsys.core.clock import unix_clock
+from recsys.core.durable import replace_durably
+from recsys.core.errors import FieldError, NotFoundError, UnavailableError
+from recsys.data.badrows import OnBadRow
+from recsys.data.formats import load_dataset
+from recsys.data.log import Vocabulary, encode
+from recsys.evaluation.baselines import BASELINES
+from recsys.evaluation.groups import sample_tests
+from recsys.evaluation.model import Fit
+from recsys.evaluation.protocols import EvaluationConfig, Progress, Protocol, Setting, evaluate, split_by
+from recsys.evaluation.report import to_json, to_markdown
+from recsys.evaluation.results import WHOLE, Report
+from recsys.training.two_stage import TrainingConfig, fit_two_stage
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+Draw = Callable[[Report, Path], tuple[Path, ...]]
+
+
+@app.command(name="evaluate")
+def main(
+    *,
+    data: Annotated[Path, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")],
+    protocol: Annotated[Protocol, typer.Option(help="Which past a model may learn from.")] = (
+        Protocol.LEAVE_LAST_OUT
+    ),
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.md and its plots.")] = None,
+    models: Annotated[str | None, typer.Option(help="Only these, for example ease,two-stage.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of training, bootstrap and sampling.")] = 0,
+    test_share: Annotated[float, typer.Option(help="global-time: the newest part is held out.")] = 0.1,
+    max_users: Annotated[int | None, typer.Option(min=1, help="Test at most so many users.")] = None,
+    config: Annotated[Path | None, typer.Option(help="JSON file with training settings.")] = None,
+    on_bad_row: Annotated[OnBadRow, typer.Option(help="What to do about rows that cannot be read.")] = (
+        OnBadRow.FAIL
+    ),
+) -> None:
+    """Rank the whole catalogue for every test user, with every model; say which is better and how surely."""
+    training = read_config(config).model_copy(update={"seed": seed})
+    wanted = chosen(models)
+    for option, path in (("--json", json_file), ("--out", out)):
+        _check_place(option, path)
+    draw = None if out is None else _drawing()
+    now_s = unix_clock()
+    with steps_shown() as on_step:
+        on_step(f"reading {data}", 0.0)
+        dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=now_s).dataset
+        log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
+        split = split_by(protocol, log, test_share=test_share)
+        if max_users is not None:
+            split = sample_tests(split, max_users, seed=seed)
+        date = datetime.fromtimestamp(now_s, UTC).date().isoformat()
+        setting = Setting(dataset.name, protocol.value, _machine(), date, seed)
+        fits = fits_of(wanted, training, on_step)
+        report = evaluate(split, dataset.items, fits, setting, EvaluationConfig(), on_step=on_step)
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        replace_durably(json_file, to_json(report))
+    if out is not None and draw is not None:
+        plots = draw(report, out)
+        replace_durably(out / "report.md", to_markdown(report, plots).encode())
+    typer.echo(to_markdown(report), nl=False)
+
+
+def chosen(models: str | None) -> tuple[str, ...]:
+    """Return the names asked for, each once; all when nothing was asked for.
+
+    Raises:
+        NotFoundError: there is no such model.
+    """
+    known = (*BASELINES, WHOLE)
+    names = known if models is None else tuple(dict.fromkeys(name.strip() for name in models.split(",")))
+    for name in names:
+        if name not in known:
+            raise NotFoundError("model", name, ", ".join(known))
+    return names
+
+
+def fits_of(names: tuple[str, ...], training: TrainingConfig, on_step: Progress) -> Mapping[str, Fit]:
+    """Return what fits each of the named models."""
+    whole: Fit = partial(
+        fit_two_stage, config=training, on_step=lambda name, share: on_step(f"{WHOLE}: {name}", share)
+    )
+    return {name: whole if name == WHOLE else BASELINES[name] for name in names}
+
+
+def _drawing() -> Draw:
+    """Return what draws the plots; found out before the long work, not after."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UnavailableError("plotting", "matplotlib is missing; pip install 'marquee-recsys[plots]'")
+    draw: Draw = importlib.import_module("recsys.evaluation.plots").draw
+    return draw
+
+
+def _check_place(option: str, path: Path | None) -> None:
+    """Fail before the long work when its result could not be written."""
+    if path is None:
+        return
+    wrong_kind = path.is_dir() if option == "--json" else path.is_file()
+    nearest = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if wrong_kind or not os.access(nearest, os.W_OK):
+        raise FieldError(
+            option, str(path), "a file that can be written" if option == "--json" else "a folder"
+        )
+
+
+def _machine() -> str:
+    python = platform.python_version()
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {python}"
