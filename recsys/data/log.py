@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import polars as pl
@@ -29,8 +30,8 @@ class Vocabulary:
 
     def rows(self, identifiers: Sequence[str]) -> NDArray[np.int32]:
         """Return the rows of many ids, shape (ids,), -1 where unknown."""
-        get = self._row_of.get
-        return np.fromiter((get(i, -1) for i in identifiers), dtype=np.int32, count=len(identifiers))
+        rows = map(self._row_of.get, identifiers, repeat(-1))
+        return np.fromiter(rows, dtype=np.int32, count=len(identifiers))
 
 
 @dataclass(frozen=True, slots=True)
