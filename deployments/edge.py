@@ -1,0 +1,104 @@
+"""What happens to every request, whatever it asks: its id, its size, its problem document, its figures."""
+
+import logging
+import re
+from http import HTTPStatus
+from uuid import uuid4
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.metrics import REQUEST_SECONDS, REQUESTS
+from deployments.problems import RefusalError, Wrong, problem_response
+from recsys.core.clock import Clock
+
+_log = logging.getLogger(__name__)
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_ID_HEADER = b"x-request-id"
+_UNKNOWN_ROUTE = "unknown"
+_STATE_ID = "request_id"
+_HUNG_UP = 499  # nginx's number for a client that did not wait
+_SORRY = RefusalError(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug; the log has it under the request id")
+
+PREFIX = "/v1"
+"""Every path stands without it as well as under it."""
+
+
+def request_id_of(request: Request) -> str:
+    """Return the id that this request's answer carries."""
+    request_id: str = request.scope[_STATE_ID]
+    return request_id
+
+
+class Edge:
+    """The outermost ASGI application: gives every answer its ``X-Request-Id`` and every error its document.
+
+    Args:
+        app: everything else.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_s = self._clock()
+        request_id = scope[_STATE_ID] = _request_id(scope)
+        status = 0  # none sent yet
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (_ID_HEADER, request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            pass  # nobody is there to be answered
+        except Exception:  # noqa: BLE001 - the last line: a bug is logged and answered, never shown
+            _log.exception("request %s met a bug", request_id)
+            if not status:
+                await problem_response(_SORRY, request_id)(scope, receive, send_with_id)
+        finally:
+            route = getattr(scope.get("route"), "path", _UNKNOWN_ROUTE).removeprefix(PREFIX)
+            REQUESTS.labels(route, str(status or _HUNG_UP)).inc()
+            REQUEST_SECONDS.labels(route).observe(self._clock() - started_s)
+
+
+async def body_of(request: Request, max_bytes: int) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        RefusalError: it is longer than ``max_bytes``; what comes behind them is not read.
+    """
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdigit():
+        raise RefusalError(HTTPStatus.BAD_REQUEST, f"Content-Length is {declared!r}, not a number")
+    if int(declared) > max_bytes:
+        raise _too_large(f"{declared} bytes", max_bytes)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > max_bytes:
+            raise _too_large(f"more than {size - 1} bytes", max_bytes)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(got: str, max_bytes: int) -> RefusalError:
+    wrong = Wrong("body", got, f"at most {max_bytes} bytes")
+    return RefusalError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(wrong), (wrong,))
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == _ID_HEADER and _SANE_ID.fullmatch(value):
+            return str(value.decode())
+    return uuid4().hex

@@ -1,0 +1,161 @@
+"""A lane's bundle: loaded as the traffic document says, swapped whole, refused by name."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
+
+from recsys.core.clock import Clock
+from recsys.core.errors import RecsysError, UnavailableError
+from recsys.registry.bundle import BundleReader
+from recsys.rollout.traffic_store import TrafficStore
+
+_log = logging.getLogger(__name__)
+_LOADED_AT_MOST = 2  # the wanted one, and the one that callers may still name
+
+Part = TypeVar("Part")
+
+_UNLOADABLE = (RecsysError, OSError, ValueError, KeyError, TypeError)
+"""What reading a bundle raises when it is not what this program writes."""
+
+
+class Opener(Protocol):
+    """Finds a bundle by name and verifies it."""
+
+    def __call__(self, bundle: str) -> BundleReader:
+        """Return a verified reader.
+
+        Raises:
+            NotFoundError: there is no such bundle.
+            BundleError: it must not be served; says which file and why.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one process holds of a lane."""
+
+    lane: str
+    wanted: str | None  # by the traffic document; None: the lane is idle
+    loaded: tuple[str, ...]  # the newest last
+    refused: Mapping[str, str]  # bundle -> why
+    pid: int
+
+
+class BundleHolder(Generic[Part]):
+    """Holds one part of the bundle that a lane should serve, and of the one before it.
+
+    Args:
+        lane: which lane.
+        load: reads the part that is needed here.
+        open_bundle: finds and verifies a bundle.
+        traffic: says what is wanted.
+        clock: monotonic seconds.
+        retry_refused_s: after so long a refused bundle is looked at again.
+    """
+
+    def __init__(
+        self,
+        lane: str,
+        load: Callable[[BundleReader], Part],
+        *,
+        open_bundle: Opener,
+        traffic: TrafficStore,
+        clock: Clock,
+        retry_refused_s: float,
+    ) -> None:
+        self.lane = lane
+        self._load = load
+        self._open = open_bundle
+        self._traffic = traffic
+        self._clock = clock
+        self._retry_refused_s = retry_refused_s
+        self._version = 0
+        self._wanted: str | None = None
+        self._asked_for: str | None = None  # a caller still names it though nobody wants it any more
+        self._loaded: dict[str, Part] = {}
+        self._refused: dict[str, tuple[str, float]] = {}  # bundle -> why, when to look again
+
+    def refresh(self) -> None:
+        """Look at the traffic document once and load what is missing; what was held stays until then."""
+        self._read_document()
+        for bundle in (self._asked_for, self._wanted):
+            if bundle is not None and bundle not in self._loaded:
+                self._try(bundle)
+        self._asked_for = None
+
+    def get(self, bundle: str) -> Part:
+        """Return the part of a bundle.
+
+        Raises:
+            UnavailableError: it is not loaded (the next :meth:`refresh` tries to).
+        """
+        part = self._loaded.get(bundle)
+        if part is None:
+            self._asked_for = bundle
+            raise UnavailableError(f"bundle {bundle}", "not loaded")
+        return part
+
+    def holding(self) -> Holding:
+        """Say what is held here."""
+        refused = {bundle: why for bundle, (why, _) in self._refused.items()}
+        return Holding(self.lane, self._wanted, tuple(self._loaded), refused, os.getpid())
+
+    def _read_document(self) -> None:
+        try:
+            document = self._traffic.changed_since(self._version)
+        except RecsysError as error:
+            _log.warning("lane %s keeps what it has: %s", self.lane, error)
+            return
+        if document is not None:
+            self._version = document.version
+            self._wanted = document.lanes.get(self.lane)
+            self._refused = {}
+
+    def _try(self, bundle: str) -> None:
+        if bundle in self._refused and self._clock() < self._refused[bundle][1]:
+            return
+        try:
+            part = self._load(self._open(bundle))
+        except _UNLOADABLE as error:
+            self._refused[bundle] = (str(error), self._clock() + self._retry_refused_s)
+            _log.warning("lane %s refuses a bundle and keeps what it has: %s", self.lane, error)
+            return
+        self._refused.pop(bundle, None)
+        kept = list(self._loaded.items())[1 - _LOADED_AT_MOST :]
+        self._loaded = {**dict(kept), bundle: part}  # one assignment: callers see all of it or nothing
+        _log.info("lane %s holds bundle %s", self.lane, bundle)
+
+
+class Following:
+    """A thread that refreshes holders every ``poll_s`` seconds; the first time before it returns."""
+
+    def __init__(self, holders: Iterable[BundleHolder[Part]], poll_s: float) -> None:
+        self._holders = tuple(holders)
+        self._poll_s = poll_s
+        self._stopped = threading.Event()
+        self._refresh()
+        self._thread = threading.Thread(target=self._run, name="bundles", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the thread, after the load that may be under way."""
+        self._stopped.set()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._poll_s):
+            self._refresh()
+
+    def _refresh(self) -> None:
+        for holder in self._holders:
+            holder.refresh()

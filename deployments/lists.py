@@ -1,0 +1,132 @@
+"""From candidates and scores to answers; every list is as long as was asked if the catalogue allows it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.cursor import encode_cursor
+from deployments.question import Answer, Degradation, Question, ShownItem
+from deployments.reasons import reason
+from deployments.showcase import Rows, Showcase
+from recsys.features.users import UserBatch
+from recsys.recall.candidates import Candidates
+
+_FILLED_FROM = "popularity"
+
+
+def ranked_lists(
+    showcase: Showcase,
+    questions: Sequence[Question],
+    users: UserBatch,
+    candidates: Candidates,
+    scores: NDArray[np.float32] | None,
+) -> list[list[ShownItem]]:
+    """Return a list for each question, best first.
+
+    Args:
+        showcase: the bundle.
+        questions: what was asked.
+        users: who asked, as recall saw them.
+        candidates: what recall named for them.
+        scores: shape of the candidates; None keeps the order of recall.
+    """
+    if scores is None:
+        places = np.arange(candidates.item_rows.shape[1], dtype=np.float32)
+        scores = np.broadcast_to(1.0 / (1.0 + places), candidates.item_rows.shape)
+    shown: list[list[ShownItem]] = [[] for _ in questions]
+    lengths = np.array([question.top_n for question in questions])
+    for top_n in np.unique(lengths).tolist():  # rerank looks further for longer lists: nobody's list may hang
+        asking = np.flatnonzero(lengths == top_n)  # on what others in the batch asked for
+        part = _reranked(showcase, questions, users, candidates, scores, asking, top_n)
+        for place, items in zip(asking.tolist(), part, strict=True):
+            shown[place] = items
+    return shown
+
+
+def popular_list(showcase: Showcase, question: Question, hidden: Rows) -> list[ShownItem]:
+    """Return the most popular items that this user may get."""
+    return _filled(showcase, question, [], [], hidden)
+
+
+def answers(
+    showcase: Showcase,
+    questions: Sequence[Question],
+    shown: Sequence[list[ShownItem]],
+    arms: Sequence[str],
+    missing: Sequence[list[Degradation]],
+) -> list[Answer]:
+    """Put the lists into their envelopes."""
+    return [
+        Answer(question.request_id, items, arm, showcase.bundle, _cursor(showcase, question, items), said)
+        for question, items, arm, said in zip(questions, shown, arms, missing, strict=True)
+    ]
+
+
+def hidden_from(users: UserBatch, user: int) -> Rows:
+    """Return the item rows that one user of a batch must not get."""
+    hidden: Rows = users.excluded_rows[users.excluded_offsets[user] : users.excluded_offsets[user + 1]]
+    return hidden
+
+
+def _reranked(
+    showcase: Showcase,
+    questions: Sequence[Question],
+    users: UserBatch,
+    candidates: Candidates,
+    scores: NDArray[np.float32],
+    asking: NDArray[np.intp],
+    top_n: int,
+) -> list[list[ShownItem]]:
+    """Return the lists of those questions that ask for ``top_n`` items."""
+    variety = np.array([questions[place].variety for place in asking], dtype=np.float32)
+    slate = showcase.reranking.rerank(candidates.item_rows[asking], scores[asking], top_n, variety)
+    named_by = np.take_along_axis(candidates.source_ranks[asking], slate.columns[:, :, None], axis=1)
+    sources = showcase.sources(named_by)
+    lists = []
+    rows, figures = slate.item_rows.tolist(), slate.scores.tolist()
+    for place, own_rows, own_figures, own_sources in zip(
+        asking.tolist(), rows, figures, sources, strict=True
+    ):
+        question, hidden = questions[place], hidden_from(users, place)
+        chosen = [row for row in own_rows if row >= 0]
+        latest = int(users.history_rows[place, 0])
+        items = [
+            ShownItem(
+                showcase.catalogue.items.ids[row],
+                own_figures[column],
+                column + 1,
+                own_sources[column],
+                reason(showcase, own_sources[column], row, latest) if question.explain else None,
+            )
+            for column, row in enumerate(chosen)
+        ]
+        lists.append(_filled(showcase, question, items, chosen, hidden) if len(items) < top_n else items)
+    return lists
+
+
+def _filled(
+    showcase: Showcase, question: Question, items: list[ShownItem], chosen: list[int], hidden: Rows
+) -> list[ShownItem]:
+    """Add popular items behind a list that is too short."""
+    taken = np.concatenate([hidden, np.asarray(chosen, dtype=np.int32)])
+    rows = showcase.popular(question.top_n - len(items), taken, question.filters).tolist()
+    floor = items[-1].score if items else 1.0
+    return items + [
+        ShownItem(
+            showcase.catalogue.items.ids[row],
+            floor - (place if items else place - 1) / (1.0 + question.top_n),
+            len(items) + place,
+            _FILLED_FROM,
+            reason(showcase, _FILLED_FROM, row, -1) if question.explain else None,
+        )
+        for place, row in enumerate(rows, start=1)
+    ]
+
+
+def _cursor(showcase: Showcase, question: Question, items: Sequence[ShownItem]) -> str | None:
+    """Return the cursor behind this page; None when the catalogue has nothing left."""
+    if len(items) < question.top_n:
+        return None
+    rows = showcase.catalogue.items.rows([item.item_id for item in items])
+    return encode_cursor(np.concatenate([question.shown, showcase.hashes[rows]]))

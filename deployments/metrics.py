@@ -1,0 +1,59 @@
+"""Figures about serving, in the Prometheus text format.
+
+Every process of a machine adds its own into files in ``PROMETHEUS_MULTIPROC_DIR``; whichever router is asked
+adds them all up, those of processes that have died since included. Without that variable a process knows its
+own figures alone.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from recsys.core.clock import Clock
+
+MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_add_up = cast("Callable[[CollectorRegistry], object]", MultiProcessCollector)  # it comes without types
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+REQUESTS = Counter("marquee_requests", "Requests answered", ["route", "status"])
+REQUEST_SECONDS = Histogram(
+    "marquee_request_seconds", "From the request's arrival to its answer", ["route"], buckets=_SECONDS
+)
+BATCH_SIZE = Histogram("marquee_batch_size", "Requests that shared one call per stage", buckets=_SIZES)
+STAGE_SECONDS = Histogram(
+    "marquee_stage_seconds", "What a stage took, as the router saw it", ["stage", "lane"], buckets=_SECONDS
+)
+DEGRADED = Counter("marquee_degraded", "Answers without this stage", ["stage", "why"])
+EVENTS = Counter("marquee_events", "Events by what became of them", ["fate"])
+STATE_ERRORS = Counter("marquee_state_errors", "Calls of the user state that failed", ["call"])
+
+
+@contextmanager
+def timed(stage: str, lane: str, clock: Clock) -> Iterator[None]:
+    """Record how long a stage takes, whether it succeeds or not."""
+    started_s = clock()
+    try:
+        yield
+    finally:
+        STAGE_SECONDS.labels(stage, lane).observe(clock() - started_s)
+
+
+def exposition(lines: Iterator[str]) -> bytes:
+    """Return all figures as Prometheus reads them.
+
+    Args:
+        lines: further ones in the same format, which the caller makes from what it knows now.
+    """
+    registry = REGISTRY
+    if os.environ.get(MULTIPROCESS_VARIABLE):
+        registry = CollectorRegistry()
+        _add_up(registry)
+    return generate_latest(registry) + "".join(f"{line}\n" for line in lines).encode()

@@ -1,0 +1,63 @@
+"""What the router is asked and what it answers, validated and free of HTTP."""
+
+from dataclasses import dataclass, field
+
+from deployments.cursor import NOTHING_SHOWN, Hashes
+from recsys.pipeline.filters import Filters
+
+
+@dataclass(frozen=True, slots=True)
+class SessionItem:
+    """An item that the user met just now."""
+
+    item_id: str
+    positive: bool = True  # chosen, not skipped or disliked
+    time_s: float | None = None  # None: now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One request for recommendations."""
+
+    request_id: str
+    now_s: float
+    top_n: int = 10
+    user_id: str | None = None  # None: anonymous
+    session: tuple[SessionItem, ...] = ()  # from old to new
+    exclude_ids: tuple[str, ...] = ()
+    shown: Hashes = field(default_factory=NOTHING_SHOWN.copy)  # what earlier pages held
+    context: str | None = None
+    filters: Filters | None = None
+    variety: float = 0.0
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """Something is missing in an answer."""
+
+    stage: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownItem:
+    """One item of an answer."""
+
+    item_id: str
+    score: float  # higher is better; only to be compared within one answer
+    position: int  # 1 is the top
+    source: str  # the recall source that put it highest
+    reason: str | None = None  # only when asked to explain
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A list, and how it came about."""
+
+    request_id: str
+    items: list[ShownItem]
+    arm: str
+    bundle: str
+    cursor: str | None
+    degraded: list[Degradation]

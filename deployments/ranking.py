@@ -1,0 +1,38 @@
+"""The ranking deployment of a lane."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.bundles import holder_for
+from deployments.lane import BundleHolder, Following, Holding
+from deployments.settings import GraphArgs
+from recsys.features.users import UserBatch
+from recsys.pipeline.stages import RankingStage
+from recsys.recall.candidates import Candidates
+
+
+class Ranking:
+    """Scores candidates of batches of users with the bundle that the caller names."""
+
+    def __init__(self, holder: BundleHolder[RankingStage]) -> None:
+        self._holder = holder
+
+    def rank(self, bundle: str, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]:
+        """Return the score of each candidate, shape (users, candidates), -inf where padded.
+
+        Raises:
+            UnavailableError: that bundle is not loaded here.
+        """
+        return self._holder.get(bundle).rank(users, candidates)
+
+    def holding(self) -> Holding:
+        """Say which bundles are loaded here."""
+        return self._holder.holding()
+
+
+class RankingReplica(Ranking):
+    """A :class:`Ranking` that follows the traffic document; one process of the graph."""
+
+    def __init__(self, args: GraphArgs, lane: str) -> None:
+        super().__init__(holder_for(args, lane, RankingStage.load))
+        self._following = Following([self._holder], args.poll_s)

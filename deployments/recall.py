@@ -1,0 +1,40 @@
+"""The recall deployment of a lane."""
+
+from collections.abc import Sequence
+
+from deployments.bundles import holder_for
+from deployments.lane import BundleHolder, Following, Holding
+from deployments.settings import GraphArgs
+from recsys.features.users import UserBatch
+from recsys.pipeline.filters import Filters
+from recsys.pipeline.stages import RecallStage
+from recsys.recall.candidates import Candidates
+
+
+class Recall:
+    """Names candidates for batches of users with the bundle that the caller names."""
+
+    def __init__(self, holder: BundleHolder[RecallStage]) -> None:
+        self._holder = holder
+
+    def recall(
+        self, bundle: str, users: UserBatch, n: int, filters: Sequence[Filters | None] | None
+    ) -> Candidates:
+        """Name up to ``n`` candidates for each user.
+
+        Raises:
+            UnavailableError: that bundle is not loaded here.
+        """
+        return self._holder.get(bundle).recall(users, n, filters)
+
+    def holding(self) -> Holding:
+        """Say which bundles are loaded here."""
+        return self._holder.holding()
+
+
+class RecallReplica(Recall):
+    """A :class:`Recall` that follows the traffic document; one process of the graph."""
+
+    def __init__(self, args: GraphArgs, lane: str) -> None:
+        super().__init__(holder_for(args, lane, RecallStage.load))
+        self._following = Following([self._holder], args.poll_s)

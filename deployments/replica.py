@@ -1,0 +1,70 @@
+"""One router process of the graph: the service, what keeps it up to date, and its HTTP face."""
+
+import asyncio
+import logging
+import os
+import socket
+
+from ray.serve.handle import DeploymentHandle
+from starlette.types import ASGIApp
+
+from deployments.bundles import holder_for
+from deployments.handles import HandleStages
+from deployments.ingress import make_app
+from deployments.intake import Intake
+from deployments.lane import Following
+from deployments.ranking import RankingReplica
+from deployments.recall import RecallReplica
+from deployments.router import Router
+from deployments.service import Service
+from deployments.settings import GraphArgs
+from deployments.showcase import Showcase
+from deployments.traffic import TrafficFollower
+from recsys.core.clock import monotonic_clock, unix_clock
+from recsys.eventlog.writer import EventLogWriter
+from recsys.rollout.traffic_file import FileTrafficStore
+from recsys.state.open import open_user_state
+
+_log = logging.getLogger(__name__)
+_STATE_WRITE_S = 5.0
+
+
+class RouterReplica:
+    """Router and ingress in one process: a hop less for every request (docs/decisions/serving-graph.md)."""
+
+    def __init__(
+        self,
+        args: GraphArgs,
+        recall: dict[str, DeploymentHandle[RecallReplica]],
+        ranking: dict[str, DeploymentHandle[RankingReplica]],
+    ) -> None:
+        holders = {lane: holder_for(args, lane, Showcase.load) for lane in args.lanes}
+        stages = {lane: HandleStages(recall[lane], ranking[lane]) for lane in args.lanes}
+        traffic = TrafficFollower(FileTrafficStore(args.traffic), holders, stages)
+        state = open_user_state(args.state_url)
+        router = Router(
+            lambda: traffic.in_force,
+            stages,
+            state,
+            batch=args.batch,
+            deadlines=args.deadlines,
+            breaker=args.breaker,
+            clock=monotonic_clock,
+        )
+        writer_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
+        self._log_writer = EventLogWriter(args.event_log, writer_id)
+        intake = Intake(self._log_writer, state, deadline_s=_STATE_WRITE_S)
+        self._service = Service(router, intake, traffic, args.limits, unix_clock, monotonic_clock)
+        self._following = Following(holders.values(), args.poll_s)
+        traffic.read()
+        self._upkeep = asyncio.create_task(self._keep_up(args.poll_s))
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        """Return what answers HTTP; Ray Serve calls this once, after the constructor."""
+        return make_app(self._service)
+
+    async def _keep_up(self, poll_s: float) -> None:
+        while True:
+            await self._service.traffic.look()
+            await self._service.intake.catch_up()
+            await asyncio.sleep(poll_s)

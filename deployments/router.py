@@ -1,0 +1,196 @@
+"""The router: gathers requests, asks the stages, puts lists together, and never comes back empty-handed."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.audience import audience
+from deployments.batching import MicroBatcher
+from deployments.guard import Guard
+from deployments.lists import answers, hidden_from, popular_list, ranked_lists
+from deployments.metrics import BATCH_SIZE, DEGRADED, STATE_ERRORS
+from deployments.question import Answer, Degradation, Question
+from deployments.settings import BatchSettings, BreakerSettings, Deadlines
+from deployments.showcase import Showcase
+from deployments.stages import LaneStages
+from deployments.traffic import InForce
+from recsys.core.clock import Clock
+from recsys.core.errors import UnavailableError
+from recsys.features.users import UserBatch
+from recsys.recall.candidates import Candidates
+from recsys.state.store import EMPTY, UserState, UserStateStore
+
+_STATE_THREADS = 4
+
+Found = tuple[Candidates | None, NDArray[np.float32] | None, list[Degradation]]
+
+
+class Router:
+    """Answers questions in micro-batches.
+
+    Args:
+        in_force: returns the traffic document in force and its lanes; None before there is one.
+        stages: lane -> recall and ranking.
+        state: what is remembered of users.
+        batch: how requests are gathered.
+        deadlines: how long each stage may take.
+        breaker: when a failing stage is left alone.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        in_force: Callable[[], InForce | None],
+        stages: Mapping[str, LaneStages],
+        state: UserStateStore,
+        *,
+        batch: BatchSettings,
+        deadlines: Deadlines,
+        breaker: BreakerSettings,
+        clock: Clock,
+    ) -> None:
+        self._in_force = in_force
+        self._stages = stages
+        self._state = state
+        self._reading = Guard("state", "", deadlines.state_s, breaker, clock)
+        self._recall = {lane: Guard("recall", lane, deadlines.recall_s, breaker, clock) for lane in stages}
+        self._ranking = {lane: Guard("ranking", lane, deadlines.ranking_s, breaker, clock) for lane in stages}
+        self._batcher = MicroBatcher(self.answer_all, batch)
+        self._threads = ThreadPoolExecutor(_STATE_THREADS, thread_name_prefix="user-state")
+
+    async def answer(self, question: Question) -> Answer:
+        """Answer one question, together with others that come at the same time.
+
+        Raises:
+            UnavailableError: this router has not loaded any bundle yet.
+        """
+        return await self._batcher.ask(question)
+
+    def popular(self, question: Question) -> Answer:
+        """Answer with what is popular, whoever asks.
+
+        Raises:
+            UnavailableError: this router has not loaded any bundle yet.
+        """
+        in_force = self._now_in_force()
+        [(arm, lane)] = in_force.deal([question.user_id or question.request_id])
+        showcase = in_force.lanes[lane]
+        users = audience([question], [EMPTY], showcase)
+        shown = [popular_list(showcase, question, hidden_from(users, 0))]
+        return answers(showcase, [question], shown, [arm], [[]])[0]
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def answer_all(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer a batch: one call to the user state, then one to recall and ranking per lane.
+
+        Raises:
+            UnavailableError: this router has not loaded any bundle yet.
+        """
+        in_force = self._now_in_force()
+        BATCH_SIZE.observe(len(questions))
+        states, unread = await self._states_of(questions)
+        routes = in_force.deal([question.user_id or question.request_id for question in questions])
+        places: dict[str, list[int]] = {}
+        for place, (_, lane) in enumerate(routes):
+            places.setdefault(lane, []).append(place)
+        answered: list[Answer | None] = [None] * len(questions)
+
+        async def answer_lane(lane: str, own: list[int]) -> None:
+            part = await self._answer_lane(
+                lane,
+                in_force.lanes[lane],
+                [questions[place] for place in own],
+                [states[place] for place in own],
+                [routes[place][0] for place in own],
+                [[unread] if unread and questions[place].user_id is not None else [] for place in own],
+            )
+            for place, answer in zip(own, part, strict=True):
+                answered[place] = answer
+
+        await asyncio.gather(*(answer_lane(lane, own) for lane, own in places.items()))
+        return [answer for answer in answered if answer is not None]
+
+    def _now_in_force(self) -> InForce:
+        in_force = self._in_force()
+        if in_force is None:
+            raise UnavailableError("router", "no bundle is loaded")
+        return in_force
+
+    async def _states_of(self, questions: Sequence[Question]) -> tuple[list[UserState], Degradation | None]:
+        """Return what is stored of each user; EMPTY of all, and why, when it cannot be read."""
+        user_ids = list(dict.fromkeys(q.user_id for q in questions if q.user_id is not None))
+        if not user_ids:
+            return [EMPTY] * len(questions), None
+        try:
+            if not self._reading.allows():
+                raise self._reading.resting()
+            loop = asyncio.get_running_loop()
+            read = await self._reading.result(loop.run_in_executor(self._threads, self._state.read, user_ids))
+        except UnavailableError as error:
+            STATE_ERRORS.labels("read").inc()
+            return [EMPTY] * len(questions), _left_out(self._reading, error, len(questions))
+        found: dict[str | None, UserState] = dict(zip(user_ids, read, strict=True))
+        return [found.get(question.user_id, EMPTY) for question in questions], None
+
+    async def _answer_lane(
+        self,
+        lane: str,
+        showcase: Showcase,
+        questions: Sequence[Question],
+        states: Sequence[UserState],
+        arms: Sequence[str],
+        missing: Sequence[list[Degradation]],
+    ) -> list[Answer]:
+        users = audience(questions, states, showcase)
+        candidates, scores, left_out = await self._found(lane, showcase, questions, users)
+        for said in missing:
+            said.extend(left_out)
+        if candidates is None:
+            shown = [
+                popular_list(showcase, question, hidden_from(users, place))
+                for place, question in enumerate(questions)
+            ]
+        else:
+            shown = ranked_lists(showcase, questions, users, candidates, scores)
+        return answers(showcase, questions, shown, arms, missing)
+
+    async def _found(
+        self, lane: str, showcase: Showcase, questions: Sequence[Question], users: UserBatch
+    ) -> Found:
+        """Return candidates and scores, None where a stage was left out, and why it was."""
+        recall, ranking = self._recall[lane], self._ranking[lane]
+        if not recall.allows():
+            return None, None, [_left_out(recall, recall.resting(), len(questions))]
+        filters = [question.filters for question in questions]
+        rank = ranking.allows()
+        started = self._stages[lane].start(
+            showcase.bundle,
+            users,
+            showcase.n_candidates,
+            filters if any(wanted is not None for wanted in filters) else None,
+            rank=rank,
+        )
+        try:
+            candidates = await recall.result(started.candidates)
+        except UnavailableError as error:
+            started.drop_scores()
+            return None, None, [_left_out(recall, error, len(questions))]
+        try:
+            if started.scores is None:
+                raise ranking.resting()
+            return candidates, await ranking.result(started.scores), []
+        except UnavailableError as error:
+            return candidates, None, [_left_out(ranking, error, len(questions))]
+
+
+def _left_out(guard: Guard, error: UnavailableError, n_answers: int) -> Degradation:
+    """Return what to say of a stage that an answer does without, and count it."""
+    why = str(error.args[-1])
+    DEGRADED.labels(guard.stage, why).inc(n_answers)
+    return Degradation(guard.stage, why)

@@ -1,0 +1,93 @@
+"""What the HTTP face stands on: everything a router replica consists of, put together by the graph."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from deployments.intake import Intake
+from deployments.router import Router
+from deployments.settings import Limits
+from deployments.traffic import InForce, TrafficFollower
+from recsys.core.clock import Clock
+from recsys.core.errors import NotFoundError, UnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One router replica, free of HTTP."""
+
+    router: Router
+    intake: Intake
+    traffic: TrafficFollower
+    limits: Limits
+    clock: Clock  # Unix time
+    monotonic: Clock
+
+    def in_force(self) -> InForce:
+        """Return what requests are answered by; UnavailableError when no bundle is loaded yet."""
+        in_force = self.traffic.in_force
+        if in_force is None:
+            raise UnavailableError("router", "no bundle is loaded")
+        return in_force
+
+    def item(self, item_id: str) -> dict[str, Any]:
+        """Return an item as the catalogue has it.
+
+        Raises:
+            NotFoundError: there is none of that id.
+        """
+        catalogue = self.in_force().first.catalogue
+        row = catalogue.items.row(item_id)
+        if row < 0:
+            raise NotFoundError("item", item_id[:80])
+        return catalogue.describe(row)
+
+    def knows(self, item_id: str) -> bool:
+        """Tell whether the catalogue has an item."""
+        return item_id in self.in_force().first.catalogue.items
+
+    def missing(self) -> list[str]:
+        """Return what this router waits for before it can answer in full."""
+        in_force, wanted = self.traffic.in_force, self.traffic.wanted
+        if wanted is None:
+            return ["traffic document"]
+        if in_force is None:
+            return [f"bundle {bundle} of lane {lane}" for lane, bundle in wanted.lanes.items() if bundle]
+        first = next(arm.lane for arm in in_force.document.arms if arm.lane in in_force.lanes)
+        bundle = in_force.lanes[first].bundle
+        holdings = self.traffic.holdings.get(first, ())
+        ready = holdings and all(bundle in holding.loaded for holding in holdings)
+        return [] if ready else [f"recall and ranking of lane {first} with bundle {bundle}"]
+
+    def traffic_report(self) -> dict[str, Any]:
+        """Return which document is in force, what every lane holds, and what was refused and why."""
+        in_force, wanted = self.traffic.in_force, self.traffic.wanted
+        return {
+            "in_force": in_force.document.model_dump(mode="json") if in_force else None,
+            "wanted_version": wanted.version if wanted else None,
+            "lanes": {lane: showcase.bundle for lane, showcase in in_force.lanes.items()} if in_force else {},
+            "replicas": [
+                {"lane": lane, "loaded": holding.loaded, "wanted": holding.wanted}
+                for lane, holdings in sorted(self.traffic.holdings.items())
+                for holding in holdings
+            ],
+            "refused": [
+                {"lane": lane, "bundle": bundle, "why": why}
+                for lane, bundles in sorted(self.traffic.refused().items())
+                for bundle, why in bundles.items()
+            ],
+        }
+
+    def figures(self) -> Iterator[str]:
+        """Yield what this router knows now, in the Prometheus text format."""
+        yield "# HELP marquee_bundle_info Bundles in force and bundles refused, per lane"
+        yield "# TYPE marquee_bundle_info gauge"
+        report = self.traffic_report()
+        for lane, bundle in report["lanes"].items():
+            yield f'marquee_bundle_info{{lane="{lane}",bundle="{bundle}",state="in_force"}} 1'
+        for refused in report["refused"]:
+            labels = f'lane="{refused["lane"]}",bundle="{refused["bundle"]}",state="refused"'
+            yield f"marquee_bundle_info{{{labels}}} 1"
+        yield "# HELP marquee_entries_later Events that this router's user state has missed so far"
+        yield "# TYPE marquee_entries_later gauge"
+        yield f"marquee_entries_later {self.intake.n_later}"

@@ -1,0 +1,122 @@
+"""Everything that can be set about the graph: closed, ranged, explained."""
+
+from pathlib import Path
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from recsys.core.settings import FrozenModel
+from recsys.rollout.traffic import LANES, Name
+
+
+class Replicas(FrozenModel):
+    """How many processes do a job, and how much of a machine each is counted for."""
+
+    replicas: PositiveInt = 1
+    """Processes that do the same; one may die while others answer."""
+
+    cpus: NonNegativeFloat = 0.25
+    """Cores that Ray sets aside for each; a share of a core is fine."""
+
+    in_flight: PositiveInt = 256
+    """Calls that one replica takes at the same time; more wait."""
+
+
+class BatchSettings(FrozenModel):
+    """How requests that come at the same time share one call per stage."""
+
+    max_size: PositiveInt = 64
+    """Requests in one batch."""
+
+    max_in_flight: PositiveInt = 3
+    """Batches under way at once; requests gather while all are taken."""
+
+    linger_s: NonNegativeFloat = 0.0
+    """How long a request waits for company while another batch is under way."""
+
+
+class Deadlines(FrozenModel):
+    """How long each stage may take before the answer does without it, in seconds."""
+
+    state_s: PositiveFloat = 0.15
+    """Reading the histories of all users of a batch."""
+
+    recall_s: PositiveFloat = 0.4
+    """Naming the candidates."""
+
+    ranking_s: PositiveFloat = 0.4
+    """Scoring them, from the moment they are named."""
+
+
+class BreakerSettings(FrozenModel):
+    """When a stage that keeps failing is left alone for a while."""
+
+    failures: PositiveInt = 3
+    """So many failures one after another, and the stage is skipped."""
+
+    rest_s: PositiveFloat = 0.5
+    """So long; then one batch tries again."""
+
+
+class Limits(FrozenModel):
+    """What a client may send."""
+
+    max_body_bytes: PositiveInt = 1 << 20
+    """A longer body is refused without reading it all."""
+
+    max_clock_skew_s: NonNegativeFloat = 300.0
+    """How far ahead of ours the clock of a client may be."""
+
+    max_events: PositiveInt = 1_000
+    """Events in one call."""
+
+
+class GraphArgs(FrozenModel):
+    """What the graph is built from; Ray Serve hands the ``args`` of a Serve config to this model."""
+
+    registry: Path
+    """Folder of the registry."""
+
+    traffic: Path
+    """File of the traffic document."""
+
+    state_url: str
+    """Where user state lives, ``sqlite:////path`` or ``redis://host:port/0``."""
+
+    event_log: Path
+    """Folder of the event log."""
+
+    metrics: Path | None = None
+    """Folder in which the processes of one machine add up their metrics; None: each router counts alone."""
+
+    lanes: tuple[Name, ...] = LANES
+    """Each has recall and ranking deployments of its own, ``recall-blue`` and so on."""
+
+    poll_s: PositiveFloat = 0.5
+    """How often the traffic document is looked at."""
+
+    retry_refused_s: PositiveFloat = 30.0
+    """After so long a bundle that was refused is looked at again."""
+
+    router: Replicas = Replicas(replicas=2)
+    """Two, so that requests go on being answered when one dies."""
+
+    recall: Replicas = Replicas()
+    """Per lane."""
+
+    ranking: Replicas = Replicas()
+    """Per lane."""
+
+    batch: BatchSettings = BatchSettings()
+    """Micro-batching in the router."""
+
+    deadlines: Deadlines = Deadlines()
+    """Per stage."""
+
+    breaker: BreakerSettings = BreakerSettings()
+    """Per stage and lane."""
+
+    limits: Limits = Limits()
+    """Per request."""
+
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Environment variables of every replica."""
