@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.status import Status
 
 from recsys.cli.data_tables import print_description, print_findings, print_report
+from recsys.cli.simulate import simulate
 from recsys.core.clock import unix_clock
 from recsys.core.errors import FieldError, UnavailableError
 from recsys.data import folder, mapped
@@ -24,7 +25,7 @@ from recsys.data.loaded import Loaded
 from recsys.data.quality import check_protocols, check_quality
 from recsys.data.schema import Dataset, Kind
 
-app = typer.Typer(no_args_is_help=True, help="Data sets: describe, check, import, convert.")
+app = typer.Typer(no_args_is_help=True, help="Data sets: describe, check, import, convert, simulate.")
 
 DataPath = Annotated[Path, typer.Argument(help="Folder of a data set: Marquee, MovieLens or KuaiRand.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -134,6 +135,9 @@ def convert(
 ) -> None:
     """Write a known data set in Marquee's format."""
     _save(_load(path, on_bad_row, unix_clock(), report), out)
+
+
+app.command("simulate")(simulate)
 
 
 def _load(path: Path, on_bad_row: OnBadRow, now_s: float, report: Path | None) -> Loaded:
