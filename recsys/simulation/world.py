@@ -17,6 +17,9 @@ WATCH_PER_AFFINITY = np.float32(3.5)
 WATCH_PER_QUALITY = np.float32(0.8)
 _USERS_PER_DRAW = 65_536
 
+Rows = NDArray[np.int32] | NDArray[np.int64]
+"""Row numbers of users or videos."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tastes:
@@ -52,9 +55,7 @@ class World:
         progress = np.clip((np.asarray(time_s) - self.scenario.starts_s) / span_s, 0.0, 1.0)
         return np.asarray(self.scenario.drift * progress, dtype=np.float32)
 
-    def tastes_at(
-        self, user_rows: NDArray[np.intp], time_s: NDArray[np.float64] | float
-    ) -> NDArray[np.float32]:
+    def tastes_at(self, user_rows: Rows, time_s: NDArray[np.float64] | float) -> NDArray[np.float32]:
         """Return the users' tastes at a time, shape (user_rows, dimensions), unit length.
 
         Args:
@@ -67,8 +68,8 @@ class World:
 
     def affinity(
         self,
-        user_rows: NDArray[np.intp],
-        item_rows: NDArray[np.intp],
+        user_rows: Rows,
+        item_rows: Rows,
         time_s: NDArray[np.float64] | float,
     ) -> NDArray[np.float32]:
         """Return how well each video meets its user's taste at a time, in [-1, 1].
@@ -85,11 +86,11 @@ class World:
 
     def watch_probability(
         self,
-        user_rows: NDArray[np.intp],
-        item_rows: NDArray[np.intp],
+        user_rows: Rows,
+        item_rows: Rows,
         time_s: NDArray[np.float64] | float,
         *,
-        position: NDArray[np.intp] | int = 1,
+        position: Rows | int = 1,
     ) -> NDArray[np.float32]:
         """Return the chance that a user looks at a video at a position and, having opened it, watches it.
 
