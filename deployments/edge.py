@@ -18,6 +18,11 @@ _ID_HEADER = b"x-request-id"
 _UNKNOWN_ROUTE = "unknown"
 _STATE_ID = "request_id"
 _HUNG_UP = 499  # nginx's number for a client that did not wait
+_NOT_AN_ID = RefusalError(
+    HTTPStatus.BAD_REQUEST,
+    "X-Request-Id is not an id",
+    (Wrong("X-Request-Id", "something else", "1 to 128 of A-Z a-z 0-9 . _ : -"),),
+)
 _SORRY = RefusalError(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug; the log has it under the request id")
 
 PREFIX = "/v1"
@@ -36,11 +41,13 @@ class Edge:
     Args:
         app: everything else.
         clock: monotonic seconds.
+        adds_id: False when what stands before it (Ray Serve does) adds the id to answers itself.
     """
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, *, adds_id: bool) -> None:
         self._app = app
         self._clock = clock
+        self._added = [_ID_HEADER] if adds_id else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -48,18 +55,23 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started_s = self._clock()
-        request_id = scope[_STATE_ID] = _request_id(scope)
+        request_id, sane = _request_id(scope)
+        scope[_STATE_ID] = request_id
+        added = [(name, request_id.encode()) for name in self._added]
         status = 0  # none sent yet
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (_ID_HEADER, request_id.encode())]
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            if sane:
+                await self._app(scope, receive, send_with_id)
+            else:
+                await problem_response(_NOT_AN_ID, request_id)(scope, receive, send_with_id)
         except ClientDisconnect:
             pass  # nobody is there to be answered
         except Exception:  # noqa: BLE001 - the last line: a bug is logged and answered, never shown
@@ -97,8 +109,10 @@ def _too_large(got: str, max_bytes: int) -> RefusalError:
     return RefusalError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(wrong), (wrong,))
 
 
-def _request_id(scope: Scope) -> str:
+def _request_id(scope: Scope) -> tuple[str, bool]:
+    """Return the client's id, or a new one; and whether the client's, if there is one, is sane."""
     for name, value in scope["headers"]:
-        if name == _ID_HEADER and _SANE_ID.fullmatch(value):
-            return str(value.decode())
-    return uuid4().hex
+        if name == _ID_HEADER:
+            sane = _SANE_ID.fullmatch(value) is not None
+            return (value.decode(), True) if sane else (uuid4().hex, False)
+    return uuid4().hex, True

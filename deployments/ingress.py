@@ -143,8 +143,13 @@ class Face:
         return await self._service.router.answer(self._question(asked, request))
 
 
-def make_app(service: Service) -> ASGIApp:
-    """Return the whole HTTP face of a router replica."""
+def make_app(service: Service, *, adds_id: bool = True) -> ASGIApp:
+    """Return the whole HTTP face of a router replica.
+
+    Args:
+        service: what answers.
+        adds_id: False when what stands before it adds ``X-Request-Id`` to answers itself.
+    """
     face = Face(service)
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     routes = _routes(face)
@@ -161,7 +166,7 @@ def make_app(service: Service) -> ASGIApp:
     api.add_exception_handler(RecsysError, _on_ours)
     api.add_exception_handler(RequestValidationError, _on_invalid)
     api.add_exception_handler(HTTPException, _on_framework)
-    return Edge(api, service.monotonic)
+    return Edge(api, service.monotonic, adds_id=adds_id)
 
 
 def _routes(face: Face) -> APIRouter:

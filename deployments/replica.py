@@ -61,7 +61,7 @@ class RouterReplica:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Return what answers HTTP; Ray Serve calls this once, after the constructor."""
-        return make_app(self._service)
+        return make_app(self._service, adds_id=False)
 
     async def _keep_up(self, poll_s: float) -> None:
         while True:

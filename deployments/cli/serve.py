@@ -1,0 +1,120 @@
+"""``marquee serve``: the graph on this machine, until Ctrl-C."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from deployments.launcher import running_graph
+from deployments.settings import BatchSettings, GraphArgs, Replicas
+from recsys.core.clock import unix_clock
+from recsys.core.errors import NotFoundError
+from recsys.eventlog.replay import replay
+from recsys.registry.local import LocalRegistry
+from recsys.rollout.traffic import first_document
+from recsys.rollout.traffic_file import FileTrafficStore
+from recsys.state.open import open_user_state
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+DEFAULT_HOME = Path(".marquee")
+DEFAULT_PORT = 8000
+
+
+@app.command(name="serve")
+def main(
+    *,
+    registry: Annotated[
+        Path | None, typer.Option(envvar="MARQUEE_REGISTRY", help="Folder of the registry; HOME/registry.")
+    ] = None,
+    home: Annotated[Path, typer.Option(help="Where events, user state and traffic lie.")] = DEFAULT_HOME,
+    state: Annotated[
+        str | None, typer.Option(help="User state, sqlite:////path or redis://host:port/0; HOME/state.db.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = DEFAULT_PORT,
+    routers: Annotated[int, typer.Option(min=1, help="Router processes.")] = 2,
+    per_stage: Annotated[int, typer.Option(min=1, help="Recall and ranking processes per lane.")] = 1,
+    in_flight: Annotated[int, typer.Option(min=1, help="Batches under way at once in a router.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
+) -> None:
+    """Serve the bundles that the traffic document names; the first time, the one in channel stable."""
+    args = graph_args(home, registry=registry, state=state).model_copy(
+        update={
+            "router": Replicas(replicas=routers),
+            "recall": Replicas(replicas=per_stage),
+            "ranking": Replicas(replicas=per_stage),
+            "batch": BatchSettings(max_in_flight=in_flight),
+        }
+    )
+    begin_traffic(args)
+    serve_until_stopped(args, host=host, port=port, as_json=as_json)
+
+
+def graph_args(home: Path, *, registry: Path | None = None, state: str | None = None) -> GraphArgs:
+    """Return the settings of a graph whose files lie in one folder."""
+    home = home.absolute()
+    return GraphArgs(
+        registry=(registry or home / "registry").absolute(),
+        traffic=home / "traffic.json",
+        state_url=state or f"sqlite:///{home / 'state.db'}",
+        event_log=home / "events",
+    )
+
+
+def begin_traffic(args: GraphArgs) -> None:
+    """Write a first traffic document for the bundle in channel stable, unless there is one.
+
+    Raises:
+        NotFoundError: no bundle is in channel stable.
+    """
+    traffic = FileTrafficStore(args.traffic)
+    try:
+        traffic.read()
+    except NotFoundError:
+        bundle = LocalRegistry(args.registry).resolve("stable")
+        document = first_document(bundle, salt="marquee", updated_s=unix_clock(), updated_by="marquee serve")
+        traffic.swap(document, expected_version=0)
+
+
+def serve_until_stopped(args: GraphArgs, *, host: str, port: int, as_json: bool, words: str = "") -> None:
+    """Run the graph until Ctrl-C or SIGTERM; print where it answers, and then ``words``."""
+    console = Console(stderr=True)
+    catch_up(args, console)
+    with suppress(KeyboardInterrupt), stoppable(), ExitStack() as stack:
+        with console.status("starting the graph: router, and recall and ranking per lane"):
+            running = stack.enter_context(running_graph(args, host=host, port=port))
+        typer.echo(
+            json.dumps({"address": running.address}) if as_json else f"serving at {running.address}{words}"
+        )
+        running.wait()
+    console.print("stopped")
+
+
+def catch_up(args: GraphArgs, console: Console) -> None:
+    """Apply the event log to the user state: after a crash it may have missed some."""
+    if not args.event_log.is_dir():
+        return
+    with open_user_state(args.state_url) as state:
+        fates = replay(args.event_log, state, on_damage=lambda damage: console.print(f"event log: {damage}"))
+    if fates:
+        console.print("event log: " + ", ".join(f"{count} {fate}" for fate, count in sorted(fates.items())))
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM end a block as Ctrl-C does."""
+
+    def stop(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,81 @@
+"""The graph on one machine: what has to be known beyond the graph, and how Ray Serve is set up for it."""
+
+import socket
+from pathlib import Path
+
+from pydantic import Field
+
+from deployments.settings import GraphArgs
+from recsys.core.errors import FieldError
+from recsys.core.settings import FrozenModel
+
+READY = "ready"
+"""What the process of the graph prints when it answers."""
+
+
+class LocalArgs(FrozenModel):
+    """What one machine needs to know beyond the graph."""
+
+    graph: GraphArgs
+    """The graph."""
+
+    host: str = "127.0.0.1"
+    """Where HTTP is answered; nothing but this machine gets in by default."""
+
+    port: int = Field(default=8000, ge=1, le=65_535)
+    """Where HTTP is answered."""
+
+    folder: Path
+    """Ray's temporary folder; a short path, for sockets lie in it."""
+
+
+def serve_environment(folder: Path) -> dict[str, str]:
+    """Return how Ray Serve is set up; docs/decisions/serving-graph.md has the figures behind it.
+
+    Args:
+        folder: for HAProxy's sockets; a short path.
+    """
+    proxy = folder / "p"  # Ray adds 56 characters, and HAProxy takes no path of more than 97
+    metrics, stats, fallback_http, fallback_grpc = free_ports(4)
+    return {
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        # One router gathers the larger batches; the other stands by, and gets the retries when it dies.
+        "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": "first",
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        "RAY_SERVE_HAPROXY_RETRIES": "3",
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "65536",  # only requests that fit into it are tried again
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(proxy / "c"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(proxy / "a"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(proxy / "m"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(proxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(proxy / "s"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_http),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
+        "RAY_prestart_worker_first_driver": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+def free_ports(n: int, host: str = "127.0.0.1") -> list[int]:
+    """Return different ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(n)]
+    try:
+        for one in sockets:
+            one.bind((host, 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise FieldError when somebody listens on a port already."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((host, port))
+        except OSError as error:
+            raise FieldError("port", str(port), f"a free one ({error.strerror}); try --port") from error
