@@ -2,9 +2,23 @@
 
 from collections.abc import Sequence
 
-from recsys.evaluation.results import ALL_USERS, MAIN_METRIC, WHOLE, PairedDifference, Row, Skipped
+from recsys.evaluation.results import (
+    ALL_USERS,
+    COLD_USERS,
+    FEWEST_USERS,
+    MAIN_METRIC,
+    UNTIED_USERS,
+    WHOLE,
+    PairedDifference,
+    Row,
+    Skipped,
+)
 
 _NAME = MAIN_METRIC.upper()
+_WORDS = {
+    COLD_USERS: "For users without history",
+    UNTIED_USERS: "For users whose target is later than all their history",
+}
 
 
 def findings(rows: Sequence[Row], skipped: Sequence[Skipped], pairs: Sequence[PairedDifference]) -> list[str]:
@@ -15,7 +29,8 @@ def findings(rows: Sequence[Row], skipped: Sequence[Skipped], pairs: Sequence[Pa
     than 20 users nothing is claimed); the intervals are not widened for the number of comparisons.
     """
     said = [f"{each.model} was skipped: {each.why}." for each in skipped]
-    if not any(row.model == WHOLE for row in rows):
+    whole = next((row for row in rows if row.model == WHOLE), None)
+    if whole is None:
         return [*said, f"{WHOLE} was not evaluated, so nothing is compared with it."]
     main = [pair for pair in pairs if pair.metric == MAIN_METRIC]
     overall = [pair for pair in main if pair.group == ALL_USERS]
@@ -33,7 +48,21 @@ def findings(rows: Sequence[Row], skipped: Sequence[Skipped], pairs: Sequence[Pa
             f"{WHOLE} beats {names} significantly on {_NAME}; the smallest sure lead is over "
             f"{_against(narrowest)}."
         )
-    return said + _groups([pair for pair in main if pair.group != ALL_USERS])
+    return said + _ties(whole) + _groups([pair for pair in main if pair.group != ALL_USERS])
+
+
+def _ties(whole: Row) -> list[str]:
+    """Say what is left of the figure where the order of the file gives nothing away."""
+    if whole.untied is None:
+        return []
+    left = whole.untied.metrics[MAIN_METRIC]
+    interval = f"{left.value:.4f} [{left.low:.4f}, {left.high:.4f}]"
+    sentence = (
+        "Some users are asked at the very time of their last item, where the order is that of the file; "
+        f"over the other {whole.untied.n_users:,} {WHOLE} has {_NAME} {interval}, "
+        f"over all {whole.metrics[MAIN_METRIC].value:.4f}."
+    )
+    return [sentence]
 
 
 def _groups(pairs: Sequence[PairedDifference]) -> list[str]:
@@ -41,7 +70,10 @@ def _groups(pairs: Sequence[PairedDifference]) -> list[str]:
     said = []
     for group in dict.fromkeys(pair.group for pair in pairs):
         of_group = [pair for pair in pairs if pair.group == group]
-        who = f"For users with history {group}" if group[0] in "0123456789>" else "For users without history"
+        who = _WORDS.get(group, f"For users with a history of {group}")
+        if of_group[0].n_users < FEWEST_USERS:
+            said.append(f"{who} nothing can be said: they are {of_group[0].n_users}, too few.")
+            continue
         for words, some in (
             (
                 "is significantly WORSE than",

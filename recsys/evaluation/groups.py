@@ -1,4 +1,4 @@
-"""Parts of the test users: those without history, and buckets by its length."""
+"""Parts of the test users: without history, by its length, and without ties in time."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.data.splits import Split
-from recsys.evaluation.results import ALL_USERS, COLD_USERS
+from recsys.evaluation.results import ALL_USERS, COLD_USERS, UNTIED_USERS
 
 BUCKETS: tuple[tuple[str, int, int], ...] = (
     ("1-5", 1, 5),
@@ -18,11 +18,23 @@ BUCKETS: tuple[tuple[str, int, int], ...] = (
 
 
 def groups_of(split: Split) -> dict[str, NDArray[np.bool_]]:
-    """Return who is in ``all``, ``cold`` and each bucket, shape (tests,) each, without groups of nobody."""
+    """Return who is in ``all``, ``cold``, ``untied`` and each bucket, shape (tests,) each.
+
+    Groups of nobody are left out, and ``untied`` when it is everybody.
+    """
     lengths = split.test_stops - split.full.offsets[split.test_users]
     groups = {ALL_USERS: np.ones(len(split), dtype=np.bool_), COLD_USERS: split.cold}
+    if (untied := ~tied_of(split)).sum() < len(split):
+        groups[UNTIED_USERS] = untied
     groups |= {name: (lengths >= low) & (lengths <= high) for name, low, high in BUCKETS}
     return {name: members for name, members in groups.items() if members.any()}
+
+
+def tied_of(split: Split) -> NDArray[np.bool_]:
+    """Mark the users who are asked at the very time of their last item, shape (tests,)."""
+    last = np.maximum(split.test_stops - 1, 0)
+    tied: NDArray[np.bool_] = ~split.cold & (split.full.times_s[last] >= split.now_s)
+    return tied
 
 
 def sample_tests(split: Split, n: int, *, seed: int) -> Split:

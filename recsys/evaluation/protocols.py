@@ -17,7 +17,7 @@ from recsys.data.log import InteractionLog
 from recsys.data.splits import Split, cut_for, global_time, leave_last_out
 from recsys.evaluation.answers import Answers, ask
 from recsys.evaluation.findings import findings
-from recsys.evaluation.groups import groups_of
+from recsys.evaluation.groups import BUCKETS, groups_of, tied_of
 from recsys.evaluation.intervals import LEVEL, N_RESAMPLES, intervals, paired_differences
 from recsys.evaluation.lists import CatalogueFacts, catalogue_facts, coverage, gini
 from recsys.evaluation.meter import Measured, measured
@@ -27,6 +27,7 @@ from recsys.evaluation.results import (
     COLD_USERS,
     COMPARED,
     FEWEST_USERS,
+    UNTIED_USERS,
     WHOLE,
     Counts,
     Estimate,
@@ -195,8 +196,9 @@ def _row(
             f"coverage@{length}": coverage(answers.exposure),
             f"gini@{length}": gini(answers.exposure),
         },
-        buckets={group: each for group, each in results.items() if group not in {ALL_USERS, COLD_USERS}},
+        buckets={name: results[name] for name, _, _ in BUCKETS if name in results},
         cold=results.get(COLD_USERS),
+        untied=results.get(UNTIED_USERS),
         fit_s=fitted.seconds,
         peak_mb=fitted.peak_mb,
         peak_is_of_fit=fitted.peak_is_of_call,
@@ -261,6 +263,7 @@ def _counts(split: Split) -> Counts:
         n_test_users=len(split),
         n_targets=split.n_targets,
         n_cold_users=int(split.cold.sum()),
+        n_tied_users=int(tied_of(split).sum()),
         n_seen_targets=split.n_seen_targets,
         n_repeated_targets=split.n_repeated_targets,
         n_untested_users=split.n_untested_users,

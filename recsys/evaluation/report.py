@@ -21,7 +21,7 @@ def to_markdown(report: Report, plots: tuple[Path, ...] = ()) -> str:
         "## Findings\n\n" + "\n".join(f"- {sentence}" for sentence in report.findings),
         "## Accuracy and cost\n\n" + _accuracy(report),
         "## Beyond accuracy\n\n" + _beyond(report),
-        "## By length of history\n\n" + _buckets(report),
+        "## Groups of users, by their history\n\n" + _buckets(report),
     ]
     if report.differences:
         parts.append("## Differences over the same users\n\n" + _differences(report))
@@ -33,7 +33,8 @@ def _setting(report: Report) -> str:
     counts = report.counts
     return (
         f"{counts.n_items:,} items, {counts.n_users:,} users, {counts.n_train_events:,} training events; "
-        f"{counts.n_test_users:,} test users ({counts.n_cold_users:,} without history), "
+        f"{counts.n_test_users:,} test users ({counts.n_cold_users:,} without history, "
+        f"{counts.n_tied_users:,} asked at the very time of their last item), "
         f"{counts.n_targets:,} targets. Full ranking over all items, seen items removed. "
         f"Brackets: {report.level:.0%} bootstrap intervals over users ({report.n_resamples:,} resamples, "
         f"seed {report.seed}). Made on {report.date}, {report.machine}."
@@ -74,7 +75,7 @@ def _buckets(report: Report) -> str:
     lines = [
         [row.model, group, f"{result.n_users:,}", *(_estimate(result.metrics[name]) for name in _COLUMNS[:2])]
         for row in report.rows
-        for group, result in ({"none": row.cold} | row.buckets).items()
+        for group, result in ({"none": row.cold} | row.buckets | {"any, without ties": row.untied}).items()
         if result is not None
     ]
     return _table(["model", "history", "users", *_COLUMNS[:2]], lines)

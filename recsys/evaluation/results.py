@@ -18,6 +18,7 @@ FEWEST_USERS = 20
 
 ALL_USERS = "all"
 COLD_USERS = "cold"
+UNTIED_USERS = "untied"
 
 
 class Estimate(FrozenModel):
@@ -51,6 +52,13 @@ class Row(FrozenModel):
     cold: GroupResult | None
     """Users without any history; None when there are none."""
 
+    untied: GroupResult | None
+    """Users whose question is later than all of their history; None when that is everybody.
+
+    The order of two items with equal times is that of the file, often by item id: a model that learns the
+    file's order predicts it, and no live user ever shows it.
+    """
+
     fit_s: float
     peak_mb: float
     """Largest resident memory of the process during the fit, in 10^6 bytes, code and data included."""
@@ -79,7 +87,7 @@ class PairedDifference(FrozenModel):
     against: str
     metric: str
     group: str
-    """``all``, ``cold`` or a bucket of history length."""
+    """``all``, ``cold``, ``untied`` or a bucket of history length."""
 
     n_users: int
     value: float
@@ -99,6 +107,9 @@ class Counts(FrozenModel):
     n_test_users: int
     n_targets: int
     n_cold_users: int
+    n_tied_users: int
+    """Asked at the very time of the last item of their history."""
+
     n_seen_targets: int
     """Held out, but in the user's history already: nobody could name them, they do not count."""
 
