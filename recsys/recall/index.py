@@ -40,6 +40,10 @@ class IndexConfig(FrozenModel):
     """A user with more blocked items than this is searched alone, past a selector."""
 
 
+_MOST_TOGETHER = 16  # FAISS hands many queries to BLAS, whose sums depend on how many there are
+_LEAST_DEPTH = 128
+
+
 @dataclass(frozen=True, slots=True)
 class VectorIndex:
     """Finds the items whose vectors have the largest inner product with a user's vector."""
@@ -54,38 +58,38 @@ class VectorIndex:
     def search(self, queries: NDArray[np.float32], n: int, blocked: NDArray[np.bool_]) -> Ranked:
         """Return up to ``n`` items with a positive inner product for each query.
 
+        A user gets the same items and scores, bit for bit, whoever else is in the batch.
+
         Args:
             queries: shape (users, dimensions).
             n: how many.
             blocked: shape (users, items), True where the item must not come back.
         """
-        n_blocked = blocked.sum(axis=1)
-        alone = n_blocked > self.config.max_overfetch
-        if not alone.any():
-            return self._search_together(queries, n, blocked, int(n_blocked.max(initial=0)))
-        rows = np.full((len(queries), n), NO_ITEM, dtype=np.int32)
+        item_rows = np.full((len(queries), n), NO_ITEM, dtype=np.int32)
         scores = np.full((len(queries), n), -np.inf, dtype=np.float32)
-        together = np.flatnonzero(~alone)
-        if together.size:
-            found = self._search_together(
-                queries[together], n, blocked[together], int(n_blocked[together].max())
-            )
-            rows[together], scores[together] = found.item_rows, found.scores
-        for user in np.flatnonzero(alone):
-            one = self._search_past(queries[user : user + 1], n, blocked[user : user + 1])
-            rows[user], scores[user] = one.item_rows[0], one.scores[0]
-        return Ranked(rows, scores)
+        if len(self.rows):
+            n_blocked = np.count_nonzero(blocked, axis=1)
+            alone = n_blocked > self.config.max_overfetch
+            depths = np.where(alone, 0, self._depths(n + n_blocked))
+            for depth in np.unique(depths):
+                members = np.flatnonzero(depths == depth)
+                step = _MOST_TOGETHER if depth else 1
+                for start in range(0, len(members), step):
+                    users = members[start : start + step]
+                    found = self._search(queries[users], n, blocked[users], int(depth))
+                    item_rows[users], scores[users] = found.item_rows, found.scores
+        return Ranked(item_rows, scores)
 
-    def _search_together(
-        self, queries: NDArray[np.float32], n: int, blocked: NDArray[np.bool_], most_blocked: int
-    ) -> Ranked:
-        k = max(1, min(len(self.rows), n + most_blocked))
-        return self._allowed(*self.index.search(queries, k, params=self._parameters(k)), blocked, n)
+    def _depths(self, wanted: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return how many items to fetch: few different numbers, and each depends on its user alone."""
+        powers = 2 ** np.ceil(np.log2(np.maximum(wanted, _LEAST_DEPTH))).astype(np.intp)
+        return np.minimum(powers, len(self.rows))
 
-    def _search_past(self, query: NDArray[np.float32], n: int, blocked: NDArray[np.bool_]) -> Ranked:
-        k = max(1, min(len(self.rows), n))
-        selector = bitmap_selector(~blocked[0, self.rows])
-        return self._allowed(*self.index.search(query, k, params=self._parameters(k, selector)), blocked, n)
+    def _search(self, queries: NDArray[np.float32], n: int, blocked: NDArray[np.bool_], depth: int) -> Ranked:
+        """Fetch ``depth`` items and drop the blocked ones; with depth 0, pass over them (one user alone)."""
+        selector = None if depth else bitmap_selector(~blocked[0, self.rows])
+        k = depth or max(1, min(n, len(self.rows)))
+        return self._allowed(*self.index.search(queries, k, params=self._parameters(k, selector)), blocked, n)
 
     def _parameters(self, k: int, selector: faiss.IDSelector | None = None) -> faiss.SearchParameters | None:
         if isinstance(self.index, faiss.IndexHNSW):

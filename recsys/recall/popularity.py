@@ -10,7 +10,7 @@ from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.popularity import PopularityConfig, PopularityTable, fit_popularity
-from recsys.features.users import UserBatch
+from recsys.features.users import NO_ITEM, UserBatch
 from recsys.recall.source import Ranked, first_allowed
 from recsys.registry.bundle import BundleReader, BundleWriter
 
@@ -44,11 +44,12 @@ class PopularitySource:
 
     def search(self, users: UserBatch, n: int, blocked: NDArray[np.bool_]) -> Ranked:
         """Name the most popular items; a known context moves its own favourites up."""
-        k = min(self.orders.shape[1], n + int(blocked.sum(axis=1).max(initial=0)))
-        if users.context_rows.any():
-            k = min(self.orders.shape[1], 4 * k)  # the context may lift items from further down
+        depths = n + np.count_nonzero(blocked, axis=1)
+        depths = np.where(users.context_rows > 0, 4 * depths, depths)  # the context lifts from further down
+        k = min(self.orders.shape[1], int(depths.max(initial=0)))
         rows = self.orders[self.table.snapshot_rows(users.now_s), :k]
-        scores = self.score(users, rows)
+        rows = np.where(np.arange(k) < depths[:, None], rows, NO_ITEM)  # each looks as deep as when alone
+        scores = np.where(rows >= 0, self.score(users, rows), np.float32(-np.inf))
         order = np.argsort(-scores, axis=1, kind="stable")
         return first_allowed(
             np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1), blocked, n
@@ -90,10 +91,12 @@ class PopularitySource:
 def fit_popularity_source(log: InteractionLog, config: PopularityRecallConfig) -> PopularitySource:
     """Count popularity per snapshot and, at the end of the log, per context."""
     table = fit_popularity(log, config.table)
-    levels = table.levels[:, config.half_life_row]
-    all_time = np.bincount(log.item_rows, minlength=log.n_items)
+    slowest = int(np.argmax(config.table.half_lives_days))
+    levels = (table.levels[:, config.half_life_row], table.levels[:, slowest])
     rows = np.arange(log.n_items)
-    orders = np.stack([np.lexsort((rows, -all_time, -level)) for level in levels])  # ties: all-time, then row
+    orders = np.stack(  # ties: the longer memory of the same moment (a count of all would know the future)
+        [np.lexsort((rows, -longer, -level)) for level, longer in zip(*levels, strict=True)]
+    )
     return PopularitySource(
         table,
         orders.astype(np.int32),

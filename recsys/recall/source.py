@@ -87,12 +87,23 @@ def top_of_dense(scores: NDArray[np.float32], blocked: NDArray[np.bool_], n: int
         n: how many to keep.
     """
     open_scores = np.where(blocked, np.float32(0.0), scores)
-    k = min(n, scores.shape[1])
-    best = np.argpartition(-open_scores, k - 1, axis=1)[:, :k] if k < scores.shape[1] else None
-    if best is None:
-        best = np.broadcast_to(np.arange(k), (len(scores), k))
+    best = _largest(open_scores, min(n, scores.shape[1]))
     found = np.take_along_axis(open_scores, best, axis=1)
     order = np.lexsort((best, -found), axis=1)  # ties broken by row, so runs agree
     rows = np.take_along_axis(best, order, axis=1)
     found = np.take_along_axis(found, order, axis=1)
     return first_allowed(np.where(found > 0, rows, NO_ITEM).astype(np.int32), found, blocked, n)
+
+
+def _largest(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:
+    """Return the columns of the ``k`` largest scores of each row, unordered; of ties, the first columns."""
+    if k >= scores.shape[1]:
+        return np.broadcast_to(np.arange(k), (len(scores), k))
+    best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    found = np.take_along_axis(scores, best, axis=1)
+    least = found.min(axis=1, keepdims=True)
+    n_tied = np.count_nonzero(scores == least, axis=1)
+    cut = (n_tied > np.count_nonzero(found == least, axis=1)) & (least[:, 0] > 0)
+    for row in np.flatnonzero(cut):  # a partition takes any of the ties: it differs between processors
+        best[row] = np.argsort(-scores[row], kind="stable")[:k]
+    return best

@@ -15,7 +15,7 @@ from recsys.core.settings import FrozenModel
 from recsys.features.items import ItemTable
 from recsys.features.users import NO_ITEM
 
-_OVER_CAP = np.float32(1e6)
+_OVER_CAP = np.float32(4.0)  # gains lie in [-1, 1]: everything over a cap comes after everything else
 
 
 class RerankingConfig(FrozenModel):
@@ -73,6 +73,7 @@ def rerank(
     chosen = np.take_along_axis(best, picked, axis=1)
     slate_rows = np.take_along_axis(item_rows, chosen, axis=1)
     slate_scores = np.take_along_axis(known, chosen, axis=1)
+    chosen = np.where(slate_rows >= 0, chosen, NO_ITEM)
     short = ((0, 0), (0, n - chosen.shape[1]))
     return Slate(
         np.pad(slate_rows, short, constant_values=NO_ITEM).astype(np.int32),
@@ -97,11 +98,13 @@ def _greedy(
     closest = np.zeros(rows.shape, dtype=np.float32)
     n_of_creator = np.zeros(rows.shape, dtype=np.int32)  # picked so far with the candidate's creator
     n_of_tag = np.zeros((len(rows), vectors.shape[2]), dtype=np.int32)
-    gone = rows < 0
+    padding = rows < 0
+    gone = np.zeros(rows.shape, dtype=np.bool_)
     picked = np.zeros((len(rows), n), dtype=np.intp)
     for place in range(n):
         gain = (1 - variety)[:, None] * relevance - variety[:, None] * closest
         gain -= _OVER_CAP * _over_caps(vectors, n_of_creator, n_of_tag, config)
+        gain[padding] = -2 * _OVER_CAP  # comes when nothing else is left
         gain[gone] = -np.inf
         choice = np.argmax(gain, axis=1)
         picked[:, place] = choice

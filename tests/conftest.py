@@ -1,0 +1,121 @@
+"""Small worlds that many tests stand on: logs and users written down by hand, one simulated data set."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recsys.data.formats import load_dataset
+from recsys.data.log import InteractionLog
+from recsys.data.schema import ITEMS, Dataset
+from recsys.features.users import UserBatch, user_batch
+from recsys.registry.bundle import BundleWriter
+from recsys.registry.reader import FolderBundleReader, open_bundle
+from recsys.registry.writer import write_bundle
+from recsys.simulation.scenario import scenario_named
+from recsys.simulation.writer import simulate
+
+
+@pytest.fixture(scope="session")
+def log_of() -> Callable[..., InteractionLog]:
+    """Make a log of one history per user, each a list of item rows from old to new."""
+
+    def make(
+        histories: Sequence[Sequence[int]],
+        n_items: int,
+        *,
+        times_s: Sequence[Sequence[float]] | None = None,
+        context_rows: Sequence[Sequence[int]] | None = None,
+        contexts: tuple[str, ...] = (),
+    ) -> InteractionLog:
+        lengths = [len(history) for history in histories]
+        given_times = [range(n) for n in lengths] if times_s is None else times_s
+        given_contexts = [[0] * n for n in lengths] if context_rows is None else context_rows
+        return InteractionLog(
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            np.array([row for history in histories for row in history], dtype=np.int32),
+            np.array([time_s for times in given_times for time_s in times], dtype=np.float64),
+            np.array([row for rows in given_contexts for row in rows], dtype=np.int16),
+            tuple(f"u{user}" for user in range(len(histories))),
+            contexts,
+            n_items,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def users_of() -> Callable[..., UserBatch]:
+    """Make users of one history each (item rows from old to new); times are 0, 1, 2, ..."""
+
+    def make(
+        histories: Sequence[Sequence[int]],
+        *,
+        now_s: float | Sequence[float] = 100.0,
+        times_s: Sequence[Sequence[float]] | None = None,
+        context_rows: Sequence[int] | None = None,
+        excluded: Sequence[Sequence[int]] | None = None,
+    ) -> UserBatch:
+        lengths = [len(history) for history in histories]
+        given_times = [range(n) for n in lengths] if times_s is None else times_s
+        hidden = [[] for _ in histories] if excluded is None else excluded
+        stops = np.cumsum(lengths).astype(np.int64)
+        return user_batch(
+            np.array([row for history in histories for row in history], dtype=np.int32),
+            np.array([time_s for times in given_times for time_s in times], dtype=np.float64),
+            stops - np.array(lengths, dtype=np.int64),
+            stops,
+            now_s=np.broadcast_to(np.asarray(now_s, dtype=np.float64), len(histories)),
+            context_rows=np.array(context_rows or [0] * len(histories), dtype=np.int16),
+            excluded_offsets=np.cumsum([0, *(len(rows) for rows in hidden)]).astype(np.int64),
+            excluded_rows=np.array([row for rows in hidden for row in rows], dtype=np.int32),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def catalogue_of() -> Callable[..., pl.DataFrame]:
+    """Make a catalogue from any columns of the schema; the others are null, everything is available."""
+
+    def make(n_items: int, **columns: Sequence[object]) -> pl.DataFrame:
+        given: dict[str, Sequence[object]] = {
+            "item_id": [f"i{row}" for row in range(n_items)],
+            "tags": [[]] * n_items,
+            "available": [True] * n_items,
+        }
+        given |= columns
+        return pl.DataFrame({name: given.get(name, [None] * n_items) for name in ITEMS}, schema=ITEMS)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bundle_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FolderBundleReader]:
+    """Write something into a bundle of its own and open it."""
+
+    def make(fill: Callable[[BundleWriter], None]) -> FolderBundleReader:
+        folder = tmp_path_factory.mktemp("bundles")
+        written = write_bundle(folder, fill, feature_schema="test", created_s=0.0, meta={})
+        return open_bundle(written.path, feature_schema="test")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Return a small simulated world: 120 users, 60 items, 3,000 rows."""
+    folder = tmp_path_factory.mktemp("simulated") / "data"
+    simulate(scenario_named("tiny", n_users=120, n_items=60, n_events=3_000), 7, folder, n_workers=1)
+    return load_dataset(folder, now_s=2e9).dataset
+
+
+@pytest.fixture(scope="session")
+def real_movielens() -> Path:
+    """Folder of ml-latest-small beside the project."""
+    folder = Path(__file__).parents[2] / "shared" / "data" / "ml-latest-small"
+    if not folder.is_dir():
+        pytest.skip("no ../shared/data/ml-latest-small beside the project: real ratings are not at hand")
+    return folder
