@@ -1,0 +1,1 @@
+"""Verbs of the ``marquee`` command that measure."""
