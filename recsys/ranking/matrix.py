@@ -4,7 +4,7 @@ Training and serving both call :func:`candidate_matrix`: a ranker is only as goo
 inputs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -81,7 +81,14 @@ def fit_knowledge(
     return Knowledge(sources, items, fit_statistics(log), fit_transitions(log, config.transitions))
 
 
-def _columns(users: UserBatch, candidates: Candidates, known: Knowledge) -> Iterator[tuple[str, Feature]]:
+def feature_columns(
+    users: UserBatch, candidates: Candidates, known: Knowledge
+) -> Iterator[tuple[str, Feature]]:
+    """Compute one feature after another, in the order of :data:`FEATURES`, each with its name.
+
+    Yields:
+        name and values, shape (users, candidates), or (users, 1) when the candidate does not matter.
+    """
     rows = candidates.item_rows
     yield from _from_sources(users, candidates, known.sources)
     yield from _from_transitions(users, rows, known.transitions)
@@ -159,8 +166,16 @@ FEATURES: tuple[str, ...] = (
 )
 """Names of the columns, in order."""
 
-FEATURE_SCHEMA = digest_bytes(("1:" + ",".join(FEATURES)).encode())[:16]
-"""Changes with the names, their order, or the leading number: raise it when a feature changes its meaning."""
+_MEANING = 1  # raise it when a feature changes its meaning and keeps its name
+
+
+def feature_schema(names: Sequence[str], *, meaning: int = _MEANING) -> str:
+    """Return 16 hex digits that change with the names, their order, and what they mean."""
+    return digest_bytes(f"{meaning}:{','.join(names)}".encode())[:16]
+
+
+FEATURE_SCHEMA = feature_schema(FEATURES)
+"""What a bundle is made for; a program that computes other features refuses it."""
 
 
 def candidate_matrix(users: UserBatch, candidates: Candidates, known: Knowledge) -> NDArray[np.float32]:
@@ -169,6 +184,6 @@ def candidate_matrix(users: UserBatch, candidates: Candidates, known: Knowledge)
     Rows of padding hold arbitrary values.
     """
     matrix = np.empty((*candidates.item_rows.shape, len(FEATURES)), dtype=np.float32)
-    for column, (_, values) in enumerate(_columns(users, candidates, known)):
+    for column, (_, values) in enumerate(feature_columns(users, candidates, known)):
         matrix[:, :, column] = values
     return matrix

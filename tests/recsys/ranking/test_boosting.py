@@ -1,0 +1,66 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from recsys.ranking.boosting import BoostedRanker, BoostingConfig, fit_ranker
+from recsys.ranking.matrix import FEATURES
+from recsys.registry.reader import FolderBundleReader
+
+TELLS = FEATURES.index("svd")
+SMALL = BoostingConfig(n_trees=20, max_depth=3, learning_rate=0.3)
+N_QUESTIONS, N_CANDIDATES = 200, 10
+
+Rows = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
+
+
+@pytest.fixture(scope="module")
+def rows() -> Rows:
+    """Return questions whose answer is the candidate with the largest value in one column; one is nan."""
+    rng = np.random.default_rng(0)
+    matrix = rng.random((N_QUESTIONS, N_CANDIDATES, len(FEATURES)), dtype=np.float32)
+    labels = np.zeros((N_QUESTIONS, N_CANDIDATES), dtype=np.float32)
+    labels[np.arange(N_QUESTIONS), np.argmax(matrix[:, :, TELLS], axis=1)] = 1.0
+    matrix[:, :, FEATURES.index("log_duration")] = np.nan
+    groups = np.full(N_QUESTIONS, N_CANDIDATES, dtype=np.int64)
+    return matrix.reshape(-1, len(FEATURES)), labels.reshape(-1), groups
+
+
+@pytest.mark.parametrize("objective", ["binary:logistic", "rank:ndcg"])
+def test_the_answer_of_most_questions_gets_the_highest_score(rows: Rows, objective: str) -> None:
+    config = BoostingConfig.model_validate(SMALL.model_dump() | {"objective": objective})
+    matrix, labels, groups = rows
+    scores = fit_ranker(matrix, labels, groups, config).score(matrix).reshape(N_QUESTIONS, N_CANDIDATES)
+    answers = labels.reshape(N_QUESTIONS, N_CANDIDATES).argmax(axis=1)
+    assert (scores.argmax(axis=1) == answers).mean() > 0.8  # one in ten by chance
+
+
+def test_the_feature_that_tells_has_the_largest_gain(rows: Rows) -> None:
+    importance = fit_ranker(*rows, SMALL).importance()
+    assert max(importance, key=importance.__getitem__) == "svd"
+    assert "log_duration" not in importance
+
+
+def test_one_seed_gives_one_ranker(rows: Rows) -> None:
+    one, same, other = (fit_ranker(*rows, SMALL, seed=seed).score(rows[0]) for seed in (1, 1, 2))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_every_tree_is_told(rows: Rows) -> None:
+    told: list[int] = []
+    fit_ranker(*rows, SMALL, on_tree=told.append)
+    assert told == list(range(1, SMALL.n_trees + 1))
+
+
+def test_a_ranker_comes_back_from_a_bundle_with_the_same_scores(
+    rows: Rows, bundle_of: Callable[..., FolderBundleReader]
+) -> None:
+    ranker = fit_ranker(*rows, SMALL)
+    read = BoostedRanker.load(bundle_of(ranker.save))
+    assert np.array_equal(read.score(rows[0]), ranker.score(rows[0]))
+
+
+def test_no_rows_give_no_scores(rows: Rows) -> None:
+    assert fit_ranker(*rows, SMALL).score(rows[0][:0]).shape == (0,)
