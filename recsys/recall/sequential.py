@@ -42,7 +42,7 @@ class SequentialConfig(FrozenModel):
     rank: int = 256
     """Rank of the weights behind the index."""
 
-    min_events: int = 3
+    min_events: int = 5
     """Items with fewer events in the log take no part; other sources name them."""
 
     max_items: int = 6_000
@@ -145,7 +145,7 @@ def fit_sequential(log: InteractionLog, config: SequentialConfig, *, seed: int =
     padded[:, :-1, :-1] = weights.reshape(2, len(head), len(head))
     too_large = padded.nbytes > config.max_exact_mb * 2**20
     left_items = np.zeros((2, log.n_items, left.shape[1]), dtype=np.float32)
-    left_items[:, head] = left.reshape(2, len(head), -1)
+    left_items[:, head] = left.reshape(2, len(head), left.shape[1])
     right_items = np.zeros((log.n_items, left.shape[1]), dtype=np.float32)
     right_items[head] = right
     return SequentialSource(
@@ -165,7 +165,7 @@ def _head(log: InteractionLog, config: SequentialConfig) -> NDArray[np.intp]:
 
 def _moments(
     log: InteractionLog, head_of: NDArray[np.int32], n: int, config: SequentialConfig
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return X'X, shape (2n, 2n), and X'Y, shape (2n, n)."""
     items = head_of[log.item_rows].astype(np.int64)
     users = log.user_rows
@@ -187,8 +187,8 @@ def _moments(
                 _add_pair(gram, a, b, items[earlier], items[later], series, lag)
     size = 2 * n
     return (
-        gram[:, :n, :, :n].reshape(size, size).astype(np.float64),
-        cross[:, :n, :n].reshape(size, n).astype(np.float64),
+        np.ascontiguousarray(gram[:, :n, :, :n]).reshape(size, size),
+        np.ascontiguousarray(cross[:, :n, :n]).reshape(size, n),
     )
 
 
@@ -212,18 +212,19 @@ def _add_pair(
 
 
 def _ridge_weights(
-    gram: NDArray[np.float64], cross: NDArray[np.float64], ridge: float
+    gram: NDArray[np.float32], cross: NDArray[np.float32], ridge: float
 ) -> NDArray[np.float32]:
+    """Solve in single precision: the ridge keeps the problem well conditioned, and it takes half the time."""
     gram[np.diag_indices_from(gram)] += ridge
     if gram.size == 0:
-        return cross.astype(np.float32)
+        return cross
     factor = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
     solved = scipy.linalg.cho_solve(factor, cross, overwrite_b=True, check_finite=False)
     return np.asarray(solved, dtype=np.float32)
 
 
 def _low_rank(
-    weights: NDArray[np.float32], rank: int, seed: int, n_iterations: int = 3, oversampling: int = 16
+    weights: NDArray[np.float32], rank: int, seed: int, n_iterations: int = 2, oversampling: int = 16
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return factors (rows, rank) and (columns, rank) whose product is nearest to ``weights``.
 
