@@ -85,7 +85,7 @@ def fit_ranker(
     seed: int = 0,
     on_tree: Callable[[int], None] | None = None,
 ) -> BoostedRanker:
-    """Grow the trees.
+    """Grow the trees. Without rows every score is the same: recall order stays.
 
     Args:
         matrix: shape (rows, features), columns as in :data:`FEATURES`.
@@ -109,6 +109,7 @@ def fit_ranker(
         "lambda": config.l2,
         "tree_method": "hist",
         "seed": seed,
+        "verbosity": 1 if len(labels) else 0,  # XGBoost warns of a data set without rows
     }
     callbacks = [_Told(on_tree)] if on_tree is not None else None
     return BoostedRanker(xgboost.train(parameters, data, config.n_trees, callbacks=callbacks))

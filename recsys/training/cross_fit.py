@@ -117,15 +117,12 @@ def _folds(
     per_user = np.minimum(np.maximum(log.lengths - 1, 0), n_positions)
     asking = rng.permutation(np.flatnonzero(per_user))
     wanted = int(np.searchsorted(np.cumsum(per_user[asking]), config.max_questions)) + 1
-    groups = np.array_split(asking, config.n_folds)
-    if wanted < len(asking) // config.n_folds:
-        groups = [asking[:wanted]]
-    folds = []
-    for group in groups:
-        fold = np.zeros(log.n_users, dtype=np.bool_)
+    n_folds = 1 if wanted < len(asking) // config.n_folds else config.n_folds
+    groups = [group for group in np.array_split(asking[:wanted], n_folds) if group.size]
+    folds = np.zeros((len(groups), log.n_users), dtype=np.bool_)
+    for fold, group in zip(folds, groups, strict=True):
         fold[group] = True
-        folds.append(fold)
-    return folds
+    return list(folds)
 
 
 def _batches(asked: Questions, size: int) -> Iterator[Questions]:
