@@ -60,6 +60,22 @@ class UserBatch:
             self.excluded_rows[offsets[0] : offsets[-1]],
         )
 
+    def take(self, users: NDArray[np.intp]) -> "UserBatch":
+        """Return the users of these rows, in this order, as a batch of their own."""
+        starts = self.excluded_offsets[users]
+        lengths = self.excluded_offsets[users + 1] - starts
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+        return UserBatch(
+            self.history_rows[users],
+            self.history_times_s[users],
+            self.n_positive[users],
+            self.now_s[users],
+            self.context_rows[users],
+            offsets,
+            self.excluded_rows[places],
+        )
+
 
 def user_batch(
     item_rows: NDArray[np.int32],

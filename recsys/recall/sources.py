@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.items import ItemTable
-from recsys.features.users import UserBatch
+from recsys.features.users import NO_ITEM, UserBatch
 from recsys.recall.blend import blend
 from recsys.recall.candidates import Candidates
 from recsys.recall.covisitation import CovisitationConfig, CovisitationSource, fit_covisitation
@@ -77,6 +77,8 @@ class Sources:
 SOURCE_NAMES: tuple[str, ...] = Sources.__slots__
 """Every source, in the order in which ranks and features list them."""
 
+_POPULARITY = SOURCE_NAMES.index("popularity")
+
 
 def fit_sources(
     log: InteractionLog,
@@ -113,6 +115,8 @@ def name_candidates(
 ) -> Candidates:
     """Ask every source and blend what they name into ``n`` candidates per user.
 
+    Where the sources name too few (nobody knows a user without a history), popular items fill the rest.
+
     Args:
         sources: the sources.
         users: who asks.
@@ -125,4 +129,11 @@ def name_candidates(
         getattr(sources, name).search(users, math.ceil(2 * share * n / sum(shares)), blocked).item_rows
         for name, share in zip(SOURCE_NAMES, shares, strict=True)
     ]
-    return blend(named, shares, n)
+    candidates = blend(named, shares, n)
+    short = np.flatnonzero(candidates.item_rows[:, -1] == NO_ITEM)
+    if short.size:
+        popular = sources.popularity.search(users.take(short), n, blocked[short]).item_rows
+        others = [rows[short] for rows in named[:_POPULARITY]]
+        filled = blend([*others, popular, *(rows[short] for rows in named[_POPULARITY + 1 :])], shares, n)
+        candidates.item_rows[short], candidates.source_ranks[short] = filled.item_rows, filled.source_ranks
+    return candidates

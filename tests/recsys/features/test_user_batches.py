@@ -67,6 +67,19 @@ def test_a_slice_of_a_batch_is_those_users_as_a_batch(
     assert np.array_equal(part.history_rows, users.history_rows[start:stop])
 
 
+@given(st.lists(st.lists(st.integers(0, 5), max_size=5), min_size=1, max_size=6), st.data())
+def test_users_taken_out_of_a_batch_keep_what_is_theirs(
+    users_of: UsersOf, hidden: list[list[int]], data: st.DataObject
+) -> None:
+    users = users_of(hidden, excluded=hidden)
+    rows = np.array(data.draw(st.lists(st.integers(0, len(users) - 1), max_size=8)), dtype=np.intp)
+    taken = users.take(rows)
+    assert len(taken) == len(rows)
+    assert np.array_equal(taken.blocked(6), users.blocked(6)[rows])
+    assert np.array_equal(taken.history_rows, users.history_rows[rows])
+    assert np.array_equal(taken.history_times_s, users.history_times_s[rows])
+
+
 def test_weights_decay_by_position_and_vanish_where_padded(users_of: UsersOf) -> None:
     weights = position_decay(users_of([[1, 2, 3], [4]]), 2.0, 3)
     assert weights[0].tolist() == pytest.approx([1.0, np.exp(-0.5), np.exp(-1.0)])
