@@ -63,7 +63,17 @@ def _prepared(folder: Path, scenario: str, *, again: bool) -> dict[str, Any]:
     data, registry = folder / "data", folder / "registry"
     simulated = _marquee("data", "simulate", "--scenario", scenario, "--seed", "7", "--out", str(data))
     trained = _marquee(
-        *("train", "--data", str(data), "--registry", str(registry), "--channel", "stable", "--again")
+        *(
+            "train",
+            "--data",
+            str(data),
+            "--registry",
+            str(registry),
+            "--channel",
+            "stable",
+            "--again",
+            "--no-gate",
+        )
     )
     figures = {
         "n_users": simulated["n_users"],

@@ -16,6 +16,7 @@ from recsys.data.badrows import OnBadRow
 from recsys.data.formats import fingerprint, load_dataset
 from recsys.registry.channels import Channel
 from recsys.registry.local import LocalRegistry
+from recsys.training.gate import GateConfig
 from recsys.training.train import find_trained, train, training_key
 from recsys.training.two_stage import TrainingConfig
 
@@ -38,6 +39,9 @@ def main(
     on_bad_row: Annotated[OnBadRow, typer.Option(help="What to do about rows that cannot be read.")] = (
         OnBadRow.FAIL
     ),
+    gate: Annotated[
+        bool, typer.Option(help="Refuse to publish what does worse than popularity (fits once more).")
+    ] = True,
     again: Annotated[bool, typer.Option("--again", help="Train even if nothing has changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for machines.")] = False,
 ) -> None:
@@ -51,7 +55,15 @@ def main(
         with steps_shown() as on_step:
             on_step(f"reading {data}", 0.0)
             dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=unix_clock()).dataset
-            done = train(dataset, opened, settings, key=key, now_s=unix_clock(), on_step=on_step)
+            done = train(
+                dataset,
+                opened,
+                settings,
+                key=key,
+                now_s=unix_clock(),
+                gate=GateConfig() if gate else None,
+                on_step=on_step,
+            )
         name = done.bundle.name
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         figures |= {

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import orjson
 from pydantic import JsonValue
@@ -15,6 +16,7 @@ from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.store import Registry
 from recsys.registry.writer import BundleRef
 from recsys.training.cross_fit import Step
+from recsys.training.gate import GateConfig, pass_gate
 from recsys.training.two_stage import TrainingConfig, fit_two_stage
 
 
@@ -49,6 +51,7 @@ def train(
     *,
     key: str,
     now_s: float,
+    gate: GateConfig | None = None,
     on_step: Step = lambda _, __: None,
 ) -> Trained:
     """Fit the whole pipeline on everything and publish it; no channel names it yet.
@@ -59,14 +62,18 @@ def train(
         config: settings.
         key: what :func:`training_key` said; kept in the manifest, so that nothing is trained twice.
         now_s: Unix time, kept in the manifest.
+        gate: what the pipeline must not be worse than; None: publish whatever comes.
         on_step: told what is being done.
 
     Raises:
         InputError: nothing can be learned from the data.
+        GateClosedError: the pipeline is worse than a baseline.
     """
     log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
     if log.n_users == 0:
         raise InputError(f"data set {dataset.name}: no positive interaction with an item of the catalogue")
+    date = datetime.fromtimestamp(now_s, UTC).date().isoformat()
+    scores = {} if gate is None else pass_gate(log, dataset.items, config, gate, date=date, on_step=on_step)
     started = time.perf_counter()
     model = fit_two_stage(log, dataset.items, config, on_step=on_step)
     fitted = time.perf_counter()
@@ -79,6 +86,7 @@ def train(
         "n_items": log.n_items,
         "n_positions": len(log.item_rows),
         "fit_s": round(fitted - started, 1),
+        "gate": dict(scores),
         "index_recall": {
             name: getattr(model.recall.sources, name).index.measured_recall
             for name in ("sequential", "svd", "tags")
