@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -24,6 +24,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 DEFAULT_HOME = Path(".marquee")
 DEFAULT_PORT = 8000
+_WHO = "marquee"
 
 
 @app.command(name="serve")
@@ -67,31 +68,45 @@ def graph_args(home: Path, *, registry: Path | None = None, state: str | None = 
     )
 
 
-def begin_traffic(args: GraphArgs) -> None:
-    """Write a first traffic document for the bundle in channel stable, unless there is one.
+def begin_traffic(args: GraphArgs, *, follow: bool = False) -> str:
+    """Write a first traffic document for the bundle in channel stable; return the bundle that users get.
+
+    Args:
+        args: where registry and document are.
+        follow: bring a document that is there to the bundle in channel stable, unless a rollout is under way.
 
     Raises:
         NotFoundError: no bundle is in channel stable.
     """
     traffic = FileTrafficStore(args.traffic)
     try:
-        traffic.read()
+        document = traffic.read()
     except NotFoundError:
         bundle = LocalRegistry(args.registry).resolve("stable")
-        document = first_document(bundle, salt="marquee", updated_s=unix_clock(), updated_by="marquee serve")
+        document = first_document(bundle, salt="marquee", updated_s=unix_clock(), updated_by=_WHO)
         traffic.swap(document, expected_version=0)
+    served = document.bundle_of(document.arms[0])
+    if not follow or len(document.arms) > 1:
+        return served
+    wanted = LocalRegistry(args.registry).resolve("stable")
+    if wanted != served:
+        lanes = {**document.lanes, document.arms[0].lane: wanted}
+        changed = document.successor(updated_s=unix_clock(), updated_by=_WHO, lanes=lanes)
+        traffic.swap(changed, expected_version=document.version)
+    return wanted
 
 
-def serve_until_stopped(args: GraphArgs, *, host: str, port: int, as_json: bool, words: str = "") -> None:
-    """Run the graph until Ctrl-C or SIGTERM; print where it answers, and then ``words``."""
+def serve_until_stopped(
+    args: GraphArgs, *, host: str, port: int, as_json: bool, on_ready: Callable[[str], None] = lambda _: None
+) -> None:
+    """Run the graph until Ctrl-C or SIGTERM; print where it answers, and then tell ``on_ready``."""
     console = Console(stderr=True)
     catch_up(args, console)
     with suppress(KeyboardInterrupt), stoppable(), ExitStack() as stack:
         with console.status("starting the graph: router, and recall and ranking per lane"):
             running = stack.enter_context(running_graph(args, host=host, port=port))
-        typer.echo(
-            json.dumps({"address": running.address}) if as_json else f"serving at {running.address}{words}"
-        )
+        typer.echo(json.dumps({"address": running.address}) if as_json else f"serving at {running.address}")
+        on_ready(running.address)
         running.wait()
     console.print("stopped")
 
@@ -108,13 +123,14 @@ def catch_up(args: GraphArgs, console: Console) -> None:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM end a block as Ctrl-C does."""
+    """Let SIGTERM end a block as Ctrl-C does, and Ctrl-C too where a shell began us with it switched off."""
 
     def stop(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
