@@ -114,7 +114,7 @@ def _explain(address: str, dataset: Dataset) -> None:
     typer.echo(
         f"\nitems: the list, best first; source: which recall source named an item.\n"
         f"arm and bundle: who answered ({answer['arm']}, {answer['bundle']}).\n"
-        f"cursor: send it back for the next page. degraded: what had to be left out ({missing or 'nothing'}).\n"
+        f"cursor: for the next page. degraded: what had to be left out ({missing or 'nothing'}).\n"
         f"All calls, to read and to try: {address}/docs\nCtrl-C stops everything."
     )
 
