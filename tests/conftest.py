@@ -105,11 +105,17 @@ def bundle_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FolderB
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Return a small simulated world: 120 users, 60 items, 3,000 rows."""
+def simulated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a small simulated world: 120 users, 60 items, 3,000 rows."""
     folder = tmp_path_factory.mktemp("simulated") / "data"
     simulate(scenario_named("tiny", n_users=120, n_items=60, n_events=3_000), 7, folder, n_workers=1)
-    return load_dataset(folder, now_s=2e9).dataset
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simulated(simulated_folder: Path) -> Dataset:
+    """Return the small simulated world."""
+    return load_dataset(simulated_folder, now_s=2e9).dataset
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
 
 from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.settings import FrozenModel
@@ -21,13 +22,18 @@ _FOLDER = "popularity"
 class PopularityConfig(FrozenModel):
     """How popularity is counted."""
 
-    half_lives_days: tuple[float, ...] = (2.0, 14.0, 90.0, 100_000.0)
+    half_lives_days: tuple[PositiveFloat, PositiveFloat, PositiveFloat, PositiveFloat] = (
+        2.0,
+        14.0,
+        90.0,
+        100_000.0,
+    )
     """An event this old counts half; one table each, from hot to all-time."""
 
-    n_snapshots: int = 48
+    n_snapshots: PositiveInt = 48
     """Moments at which counts are kept, spread evenly over the events."""
 
-    max_table_mb: float = 128.0
+    max_table_mb: PositiveFloat = 128.0
     """Fewer snapshots are kept when their tables would be larger than this."""
 
 

@@ -10,6 +10,7 @@ from typing import Literal, Self
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.ranking.matrix import FEATURES
@@ -21,25 +22,25 @@ _FILE = "ranker/model.ubj"
 class BoostingConfig(FrozenModel):
     """How the trees are grown."""
 
-    n_trees: int = 200
+    n_trees: PositiveInt = 200
     """Boosting rounds."""
 
-    max_depth: int = 6
+    max_depth: int = Field(default=6, ge=1, le=16)
     """Levels of a tree."""
 
-    learning_rate: float = 0.05
+    learning_rate: float = Field(default=0.05, gt=0.0, le=1.0)
     """Share of each tree's correction that is taken."""
 
-    min_child_weight: float = 5.0
+    min_child_weight: NonNegativeFloat = 5.0
     """Least sum of second derivatives in a leaf."""
 
-    row_share: float = 0.8
+    row_share: float = Field(default=0.8, gt=0.0, le=1.0)
     """Share of the rows that each tree sees."""
 
-    column_share: float = 0.6
+    column_share: float = Field(default=0.6, gt=0.0, le=1.0)
     """Share of the features that each tree sees."""
 
-    l2: float = 2.0
+    l2: NonNegativeFloat = 2.0
     """Penalty on the leaves' values."""
 
     objective: Literal["binary:logistic", "rank:ndcg"] = "binary:logistic"

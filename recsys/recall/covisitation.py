@@ -9,11 +9,12 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.history import position_decay
-from recsys.features.users import UserBatch
+from recsys.features.users import HISTORY_LENGTH, UserBatch
 from recsys.recall.neighbours import NeighbourTable, keep_strongest
 from recsys.recall.pairs import pair_counts
 from recsys.recall.source import Ranked, top_of_dense
@@ -25,22 +26,22 @@ _FOLDER = "recall/covisitation"
 class CovisitationConfig(FrozenModel):
     """How pairs are counted and summed."""
 
-    n_lags: int = 10
+    n_lags: PositiveInt = 10
     """Pairs up to so many positions apart count, with weight 1 / distance."""
 
-    backward: float = 0.5
+    backward: float = Field(default=0.5, ge=0.0, le=1.0)
     """What a pair counts in the direction against time."""
 
-    popularity_exponent: float = 0.5
+    popularity_exponent: NonNegativeFloat = 0.5
     """Counts are divided by the popularity of both items to this power; 0.5 gives a cosine."""
 
-    n_neighbours: int = 100
+    n_neighbours: PositiveInt = 100
     """Neighbours kept per item."""
 
-    time_constant_items: float = 5.0
+    time_constant_items: PositiveFloat = 5.0
     """A history item this many positions ago counts 1/e."""
 
-    history_length: int = 20
+    history_length: int = Field(default=20, ge=1, le=HISTORY_LENGTH)
     """Items of the history that are spread."""
 
 

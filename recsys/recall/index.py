@@ -10,6 +10,7 @@ from typing import Self
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.features.users import NO_ITEM
@@ -21,22 +22,22 @@ from recsys.registry.bundle import BundleReader, BundleWriter
 class IndexConfig(FrozenModel):
     """Which index is built."""
 
-    flat_up_to_items: int = 50_000
+    flat_up_to_items: NonNegativeInt = 50_000
     """Exact search up to so many items, HNSW beyond."""
 
-    hnsw_links: int = 32
+    hnsw_links: int = Field(default=32, ge=2)
     """Links per node of the graph."""
 
-    hnsw_build_effort: int = 200
+    hnsw_build_effort: PositiveInt = 200
     """Candidates looked at while a node is linked (efConstruction)."""
 
-    hnsw_search_efforts: tuple[int, ...] = (256, 512, 1_024, 2_048)
+    hnsw_search_efforts: tuple[PositiveInt, ...] = (256, 512, 1_024, 2_048)
     """Candidates looked at while searching (efSearch): the first that reaches ``min_recall`` is taken."""
 
-    min_recall: float = 0.95
+    min_recall: float = Field(default=0.95, ge=0.0, le=1.0)
     """Recall at 100 against exact search; when no effort reaches it, the search stays exact."""
 
-    max_overfetch: int = 1_024
+    max_overfetch: NonNegativeInt = 1_024
     """A user with more blocked items than this is searched alone, past a selector."""
 
 
@@ -173,6 +174,7 @@ def build_index(vectors: NDArray[np.float32], config: IndexConfig, *, seed: int 
 def _recall_against(
     exact: faiss.Index, graph: faiss.Index, queries: NDArray[np.float32], effort: int, k: int = 100
 ) -> float:
+    k = min(k, exact.ntotal)
     _, want = exact.search(queries, k)
     _, got = graph.search(queries, k, params=graph_parameters(effort))
     hits = sum(len(np.intersect1d(a, b)) for a, b in zip(want, got, strict=True))

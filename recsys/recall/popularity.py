@@ -5,6 +5,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, PositiveFloat
 
 from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.settings import FrozenModel
@@ -21,13 +22,13 @@ class PopularityRecallConfig(FrozenModel):
     table: PopularityConfig = PopularityConfig()
     """How popularity is counted."""
 
-    half_life_row: int = 1
+    half_life_row: int = Field(default=1, ge=0, le=3)
     """Which of ``table.half_lives_days`` ranks the items."""
 
-    context_half_life_days: float = 30.0
+    context_half_life_days: PositiveFloat = 30.0
     """Half-life of the counts per context."""
 
-    context_share: float = 0.5
+    context_share: float = Field(default=0.5, ge=0.0, le=1.0)
     """Weight of the context's own counts against the overall ones; 0 ignores contexts."""
 
 

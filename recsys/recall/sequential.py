@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
@@ -33,22 +34,22 @@ _NEGLIGIBLE = 5e-3  # pairs whose weight has fallen below this are left out
 class SequentialConfig(FrozenModel):
     """The two sums, the ridge and the sizes."""
 
-    time_constants_items: tuple[float, float] = (1.5, 8.0)
+    time_constants_items: tuple[PositiveFloat, PositiveFloat] = (1.5, 8.0)
     """After so many items, an item counts 1/e in the first and in the second sum."""
 
-    ridge: float = 60.0
+    ridge: PositiveFloat = 60.0
     """Regularisation, in units of events."""
 
-    rank: int = 256
+    rank: PositiveInt = 256
     """Rank of the weights behind the index."""
 
-    min_events: int = 5
+    min_events: PositiveInt = 5
     """Items with fewer events in the log take no part; other sources name them."""
 
-    max_items: int = 6_000
+    max_items: PositiveInt = 6_000
     """Only the most popular items take part: the regression is cubic in them."""
 
-    max_exact_mb: float = 320.0
+    max_exact_mb: NonNegativeFloat = 320.0
     """The full weights are kept for exact scores when they are not larger than this."""
 
     index: IndexConfig = IndexConfig()

@@ -11,11 +11,12 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.history import position_decay, weighted_sum
-from recsys.features.users import UserBatch
+from recsys.features.users import HISTORY_LENGTH, UserBatch
 from recsys.recall.index import IndexConfig, VectorIndex, build_index
 from recsys.recall.source import Ranked
 from recsys.registry.bundle import BundleReader, BundleWriter
@@ -26,16 +27,16 @@ _FOLDER = "recall/svd"
 class SvdConfig(FrozenModel):
     """How the factors are found and used."""
 
-    n_factors: int = 64
+    n_factors: PositiveInt = 64
     """Dimensions of an item's factors."""
 
-    popularity_exponent: float = 0.5
+    popularity_exponent: NonNegativeFloat = 0.5
     """Columns are divided by popularity to this power, so that hits do not take all factors."""
 
-    time_constant_items: float = 20.0
+    time_constant_items: PositiveFloat = 20.0
     """A history item this many positions ago counts 1/e."""
 
-    history_length: int = 100
+    history_length: int = Field(default=100, ge=1, le=HISTORY_LENGTH)
     """Items of the history that are summed."""
 
     index: IndexConfig = IndexConfig()

@@ -5,11 +5,12 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, PositiveFloat
 
 from recsys.core.settings import FrozenModel
 from recsys.features.history import position_decay, weighted_sum
 from recsys.features.items import ItemTable
-from recsys.features.users import UserBatch
+from recsys.features.users import HISTORY_LENGTH, UserBatch
 from recsys.recall.index import IndexConfig, VectorIndex, build_index
 from recsys.recall.source import Ranked
 from recsys.registry.bundle import BundleReader, BundleWriter
@@ -20,10 +21,10 @@ _FOLDER = "recall/tags"
 class TagsConfig(FrozenModel):
     """How a user's taste in tags is read from the history."""
 
-    time_constant_items: float = 10.0
+    time_constant_items: PositiveFloat = 10.0
     """An item this many positions ago counts 1/e."""
 
-    history_length: int = 50
+    history_length: int = Field(default=50, ge=1, le=HISTORY_LENGTH)
     """Items looked at."""
 
     index: IndexConfig = IndexConfig()

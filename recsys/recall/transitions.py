@@ -1,6 +1,7 @@
 """What users chose right after an item, as chances: names nothing, but the ranker reads it."""
 
 import numpy as np
+from pydantic import PositiveFloat, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
@@ -13,13 +14,13 @@ TRANSITIONS_FOLDER = "recall/transitions"
 class TransitionsConfig(FrozenModel):
     """How transitions are counted."""
 
-    n_lags: int = 3
+    n_lags: PositiveInt = 3
     """An item up to so many positions later counts 1 / distance."""
 
-    n_neighbours: int = 100
+    n_neighbours: PositiveInt = 100
     """Followers kept per item."""
 
-    smoothing: float = 5.0
+    smoothing: PositiveFloat = 5.0
     """Added to the number of times an item was chosen, so that rare items promise little."""
 
 

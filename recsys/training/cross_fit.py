@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
@@ -28,22 +29,22 @@ Step = Callable[[str, float], None]
 class CrossFitConfig(FrozenModel):
     """Which questions the ranker learns from."""
 
-    n_folds: int = 3
+    n_folds: int = Field(default=3, ge=2)
     """Groups of users; recall is fitted once per group and once more for serving."""
 
-    min_positions: int = 8
+    min_positions: PositiveInt = 8
     """Past positions asked of each user, the latest ones, however many users there are."""
 
-    max_positions: int = 30
+    max_positions: PositiveInt = 30
     """With few users, more positions of each are asked, up to so many."""
 
-    n_candidates: int = 120
+    n_candidates: PositiveInt = 120
     """Candidates per question."""
 
-    max_questions: int = 60_000
+    max_questions: PositiveInt = 60_000
     """About so many questions in all; with many users, only some are asked, in one small fold."""
 
-    batch_users: int = 256
+    batch_users: PositiveInt = 256
     """Questions handled at once."""
 
 

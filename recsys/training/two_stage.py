@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
@@ -30,13 +31,13 @@ class TrainingConfig(FrozenModel):
     reranking: RerankingConfig = RerankingConfig()
     """Caps on the lists."""
 
-    max_tags: int = 128
+    max_tags: PositiveInt = 128
     """Only the most frequent tags count."""
 
-    n_candidates: int = 200
+    n_candidates: PositiveInt = 200
     """Candidates per request at serving time."""
 
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """One seed, one result."""
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import faiss
 import numpy as np
 import pytest
 
@@ -75,6 +76,12 @@ def world(simulated: Dataset) -> World:
 
 def test_the_table_holds_every_source() -> None:
     assert tuple(SOURCES) == SOURCE_NAMES
+
+
+def test_one_set_of_sources_searches_exactly_and_the_other_a_graph(world: World) -> None:
+    for name in ("sequential", "svd", "tags"):
+        assert isinstance(getattr(world.sources["flat"], name).index.index, faiss.IndexFlat), name
+        assert isinstance(getattr(world.sources["graph"], name).index.index, faiss.IndexHNSW), name
 
 
 @pytest.mark.parametrize("name", SOURCE_NAMES)
