@@ -95,7 +95,7 @@ def test_without_a_file_the_defaults_hold() -> None:
         ({"boosting": {"n_trees": 0}}, "boosting.n_trees"),
         ({"n_candidates": 0}, "n_candidates"),
         (
-            {"knowledge": {"recall": {"popularity": {"half_life_row": 4}}}},
+            {"knowledge": {"recall": {"popularity": {"half_life_row": 99}}}},
             "knowledge.recall.popularity.half_life_row",
         ),
     ],

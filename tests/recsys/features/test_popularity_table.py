@@ -14,6 +14,7 @@ LogOf = Callable[..., InteractionLog]
 
 DAY = SECONDS_PER_DAY
 N_ITEMS = 4
+USUAL = PopularityConfig().half_lives_days
 
 
 def level(table: PopularityTable, now_s: float, half_life_row: int = 0) -> list[float]:
@@ -23,7 +24,7 @@ def level(table: PopularityTable, now_s: float, half_life_row: int = 0) -> list[
 
 def test_an_event_one_half_life_old_counts_half(log_of: LogOf) -> None:
     log = log_of([[0, 1]], 2, times_s=[[0.0, 2 * DAY]])
-    table = fit_popularity(log, PopularityConfig(half_lives_days=(2.0, 1.0, 9.0, 9.0)))
+    table = fit_popularity(log, PopularityConfig(half_lives_days=(2.0, 1.0, *USUAL[2:])))
     mean = 1.5 / 2  # counts are 0.5 and 1.0 when the second event has just happened
     assert level(table, 3 * DAY) == pytest.approx([np.log1p(0.5 / mean), np.log1p(1.0 / mean)])
     assert level(table, 3 * DAY, 1) == pytest.approx([np.log1p(0.25 / 0.625), np.log1p(1.0 / 0.625)])
@@ -48,7 +49,7 @@ def test_an_empty_log_leaves_everything_at_zero(log_of: LogOf) -> None:
 
 def test_large_catalogues_get_fewer_snapshots(log_of: LogOf) -> None:
     log = log_of([[0] * 50], 1_000)
-    small = PopularityConfig(max_table_mb=4 * 1_000 * 4 * 5 / 2**20)
+    small = PopularityConfig(max_table_mb=len(USUAL) * 1_000 * 4 * 5 / 2**20)
     assert len(fit_popularity(log, small).moments_s) == 1 + 5  # and the one that knows nothing
     assert len(fit_popularity(log, PopularityConfig()).moments_s) == 1 + 48
 
@@ -64,9 +65,7 @@ def test_no_event_at_or_after_the_moment_ever_counts(
 ) -> None:
     events = sorted(events, key=lambda event: event[1])
     log = log_of([[item for item, _ in events]], N_ITEMS, times_s=[[float(time_s) for _, time_s in events]])
-    table = fit_popularity(
-        log, PopularityConfig(half_lives_days=(1e9, 1.0, 1.0, 1.0), n_snapshots=n_snapshots)
-    )
+    table = fit_popularity(log, PopularityConfig(half_lives_days=(1e9, *USUAL[1:]), n_snapshots=n_snapshots))
     (snapshot,) = table.snapshot_rows(np.array([float(asked_s)]))
     moment_s = table.moments_s[snapshot]
     assert moment_s <= asked_s
