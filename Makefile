@@ -8,7 +8,7 @@ PORT ?= 8000
 # Threads that spin while they wait cost more than they bring when cores are shared.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help install run test test-quick test-slow test-serve check lint format types layers bench lock clean
+.PHONY: help install run test test-quick test-slow test-serve check lint format types layers bench scale accuracy lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Print the targets.
@@ -56,6 +56,16 @@ layers: install  ## The one direction of imports.
 
 bench: install  ## The graph against a plain process; ends with one line of JSON.
 	@$(BIN)/marquee bench
+
+scale: install  ## 10,000 against 1,000,000 simulated users: time and memory of every step.
+	@$(BIN)/marquee scale
+
+EVALUATED ?= ../shared/data/ml-latest-small ../shared/data/kuairand-pure
+accuracy: install  ## The accuracy tables of docs/evaluation, both protocols (about half an hour on two cores).
+	@set -e; for data in $(EVALUATED); do for protocol in leave-last-out global-time; do \
+	  out=docs/evaluation/$$(basename $$data)/$$protocol; \
+	  $(BIN)/marquee evaluate --data $$data --protocol $$protocol --json $$out/report.json --out $$out; \
+	done; done
 
 lock: install  ## Resolve the newest allowed versions anew (needs uv).
 	uv pip compile pyproject.toml --all-extras --upgrade --generate-hashes --no-header --no-annotate \
