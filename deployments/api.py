@@ -5,7 +5,7 @@ Everything a person reads in ``/docs`` stands here: each field's sentence and ea
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from deployments.cursor import decode_cursor
 from deployments.question import Question, SessionItem
@@ -53,6 +53,15 @@ class SessionEvent(_Wire):
     """When, in Unix seconds; now when absent."""
 
 
+def _id_or_event(value: object) -> str:
+    return "event" if isinstance(value, dict | SessionEvent) else "id"
+
+
+_InSession = Annotated[
+    Annotated[Id, Tag("id")] | Annotated[SessionEvent, Tag("event")], Discriminator(_id_or_event)
+]
+
+
 class FiltersIn(_Wire):
     """What the items in the answer must be like. An item whose value is unknown does not match."""
 
@@ -89,7 +98,7 @@ class RecommendRequest(_Wire):
     """Who asks; without it the answer rests on the session alone. Unknown users are welcome."""
     top_n: TopN = 10
     """How many items."""
-    session: Annotated[tuple[Id | SessionEvent, ...], Field(max_length=MAX_SESSION)] = ()
+    session: Annotated[tuple[_InSession, ...], Field(max_length=MAX_SESSION)] = ()
     """What the user met just now, from old to new: item ids, or events."""
     exclude_ids: Annotated[tuple[Id, ...], Field(max_length=MAX_EXCLUDED)] = ()
     """Items that must not be in the answer."""

@@ -23,7 +23,9 @@ _NOT_AN_ID = RefusalError(
     "X-Request-Id is not an id",
     (Wrong("X-Request-Id", "something else", "1 to 128 of A-Z a-z 0-9 . _ : -"),),
 )
-_SORRY = RefusalError(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug; the log has it under the request id")
+
+SORRY = RefusalError(HTTPStatus.INTERNAL_SERVER_ERROR, "a bug; the log has it under the request id")
+"""What is said of bugs: nothing of them."""
 
 PREFIX = "/v1"
 """Every path stands without it as well as under it."""
@@ -77,7 +79,7 @@ class Edge:
         except Exception:  # noqa: BLE001 - the last line: a bug is logged and answered, never shown
             _log.exception("request %s met a bug", request_id)
             if not status:
-                await problem_response(_SORRY, request_id)(scope, receive, send_with_id)
+                await problem_response(SORRY, request_id)(scope, receive, send_with_id)
         finally:
             route = getattr(scope.get("route"), "path", _UNKNOWN_ROUTE).removeprefix(PREFIX)
             REQUESTS.labels(route, str(status or _HUNG_UP)).inc()

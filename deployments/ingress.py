@@ -27,7 +27,7 @@ from deployments.api import (
     RecommendRequest,
 )
 from deployments.docs_page import DOCS_PAGE
-from deployments.edge import PREFIX, Edge, body_of, request_id_of
+from deployments.edge import PREFIX, SORRY, Edge, body_of, request_id_of
 from deployments.events import read_events
 from deployments.metrics import CONTENT_TYPE, EVENTS, exposition
 from deployments.openapi import BODIES, describe
@@ -166,6 +166,7 @@ def make_app(service: Service, *, adds_id: bool = True) -> ASGIApp:
     api.add_exception_handler(RecsysError, _on_ours)
     api.add_exception_handler(RequestValidationError, _on_invalid)
     api.add_exception_handler(HTTPException, _on_framework)
+    api.add_exception_handler(Exception, _on_bug)
     return Edge(api, service.monotonic, adds_id=adds_id)
 
 
@@ -225,8 +226,13 @@ def _json(value: object, status: int = _OK) -> Response:
 
 
 async def _on_ours(request: Request, error: Exception) -> Response:
-    refusal = refusal_for(error) if isinstance(error, RecsysError) else RefusalError(500, "a bug")
+    refusal = refusal_for(error) if isinstance(error, RecsysError) else SORRY
     return problem_response(refusal, request_id_of(request))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    del error  # it goes on to the edge, which logs it
+    return problem_response(SORRY, request_id_of(request))
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

@@ -116,9 +116,16 @@ def _got(kind: str, value: object) -> str:
     return "nothing" if kind == "missing" else shortened(value)
 
 
+def _expected(kind: str, message: str) -> str:
+    """Return what would have been accepted, in fewer words than pydantic's."""
+    if kind == "extra_forbidden":
+        return "no field of this name"
+    return {"missing": "a value"}.get(kind, message.removeprefix("Input should be "))
+
+
 def _is_branch(part: str) -> bool:
     """Tell whether pydantic names one of several types here rather than a field."""
-    return "[" in part or part in {"SessionEvent", "str", "int", "constrained-str"}
+    return part in {"id", "event"}
 
 
 def shortened(value: object) -> str:

@@ -1,0 +1,141 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deployments.batching import MicroBatcher
+from deployments.settings import BatchSettings
+from recsys.core.errors import UnavailableError
+
+
+class Doubler:
+    """Doubles numbers in batches that wait until they are let go."""
+
+    def __init__(self, *, held: bool) -> None:
+        self.batches: list[list[int]] = []
+        self.go = asyncio.Event()
+        if not held:
+            self.go.set()
+
+    async def __call__(self, asked: Sequence[int]) -> list[int]:
+        self.batches.append(list(asked))
+        await self.go.wait()
+        return [2 * number for number in asked]
+
+
+async def turns(n: int = 5) -> None:
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+def test_an_idle_batcher_sends_at_once() -> None:
+    async def run() -> None:
+        doubler = Doubler(held=False)
+        batcher = MicroBatcher(doubler, BatchSettings())
+        assert await batcher.ask(21) == 42
+        assert doubler.batches == [[21]]
+
+    asyncio.run(run())
+
+
+def test_requests_gather_while_as_many_batches_as_allowed_are_under_way() -> None:
+    async def run() -> None:
+        doubler = Doubler(held=True)
+        batcher = MicroBatcher(doubler, BatchSettings(max_in_flight=2, max_size=3))
+        asks = []
+        for number in range(6):
+            asks.append(asyncio.create_task(batcher.ask(number)))
+            await turns()
+        assert doubler.batches == [[0], [1]]
+        doubler.go.set()
+        assert await asyncio.gather(*asks) == [0, 2, 4, 6, 8, 10]
+        assert doubler.batches == [[0], [1], [2, 3, 4], [5]]
+
+    asyncio.run(run())
+
+
+def test_requests_of_one_turn_of_the_loop_travel_together() -> None:
+    async def run() -> None:
+        doubler = Doubler(held=False)
+        batcher = MicroBatcher(doubler, BatchSettings())
+        await asyncio.gather(*(batcher.ask(number) for number in range(5)))
+        assert doubler.batches == [[0, 1, 2, 3, 4]]
+
+    asyncio.run(run())
+
+
+def test_a_lone_request_does_not_linger_but_one_with_others_under_way_does() -> None:
+    async def run() -> None:
+        doubler = Doubler(held=True)
+        batcher = MicroBatcher(doubler, BatchSettings(max_in_flight=9, linger_s=0.05))
+        asks = [asyncio.create_task(batcher.ask(0))]
+        await turns()
+        assert doubler.batches == [[0]]
+        for number in (1, 2):
+            asks.append(asyncio.create_task(batcher.ask(number)))
+            await turns()
+        assert doubler.batches == [[0]]
+        await asyncio.sleep(0.1)
+        assert doubler.batches == [[0], [1, 2]]
+        doubler.go.set()
+        await asyncio.gather(*asks)
+
+    asyncio.run(run())
+
+
+def test_what_a_batch_raises_reaches_everyone_in_it_and_nobody_else() -> None:
+    async def picky(asked: Sequence[int]) -> list[int]:
+        if 13 in asked:
+            raise UnavailableError("batch", "unlucky")
+        return list(asked)
+
+    async def run() -> None:
+        batcher = MicroBatcher(picky, BatchSettings(max_size=2))
+        found = await asyncio.gather(*(batcher.ask(n) for n in (12, 13, 14)), return_exceptions=True)
+        assert [type(each) for each in found] == [UnavailableError, UnavailableError, int]
+
+    asyncio.run(run())
+
+
+def test_who_gave_up_waiting_is_not_asked_for() -> None:
+    async def run() -> None:
+        doubler = Doubler(held=True)
+        batcher = MicroBatcher(doubler, BatchSettings(max_in_flight=1))
+        first, gone, last = (asyncio.create_task(batcher.ask(number)) for number in (1, 2, 3))
+        await turns()
+        late = [asyncio.create_task(batcher.ask(number)) for number in (4, 5)]
+        await turns()
+        late[0].cancel()
+        await turns()
+        doubler.go.set()
+        await asyncio.gather(first, gone, last, late[1])
+        assert doubler.batches == [[1, 2, 3], [5]]
+        with pytest.raises(asyncio.CancelledError):
+            await late[0]
+
+    asyncio.run(run())
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.lists(st.integers(), max_size=8), max_size=8),
+    st.integers(1, 4),
+    st.integers(1, 4),
+)
+def test_everyone_gets_the_answer_to_their_own_question(
+    waves: list[list[int]], max_size: int, max_in_flight: int
+) -> None:
+    async def run() -> None:
+        doubler = Doubler(held=False)
+        batcher = MicroBatcher(doubler, BatchSettings(max_size=max_size, max_in_flight=max_in_flight))
+        asks = []
+        for wave in waves:
+            asks += [(number, asyncio.create_task(batcher.ask(number))) for number in wave]
+            await asyncio.sleep(0)
+        for number, ask in asks:
+            assert await ask == 2 * number
+        assert all(1 <= len(batch) <= max_size for batch in doubler.batches)
+
+    asyncio.run(run())
