@@ -4,6 +4,7 @@ faiss-cpu 1.15 declares itself typed, but its stubs lack ``SearchParametersHNSW`
 that its Python layer adds. Everything else of FAISS is used directly.
 """
 
+from pathlib import Path
 from typing import Any, cast
 
 import faiss
@@ -26,3 +27,8 @@ def graph_parameters(effort: int, selector: faiss.IDSelector | None = None) -> f
 def flat_parameters(selector: faiss.IDSelector) -> faiss.SearchParameters:
     """Return search parameters of an exact index past a selector."""
     return cast("faiss.SearchParameters", _untyped.SearchParameters(sel=selector))
+
+
+def mapped_index(path: Path) -> faiss.Index:
+    """Read an index whose vectors and links stay in the file, so that replicas on a node share the pages."""
+    return cast("faiss.Index", _untyped.read_index(str(path), _untyped.IO_FLAG_MMAP_IFC))

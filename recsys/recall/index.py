@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.features.users import NO_ITEM
-from recsys.recall.faiss_api import bitmap_selector, flat_parameters, graph_parameters
+from recsys.recall.faiss_api import bitmap_selector, flat_parameters, graph_parameters, mapped_index
 from recsys.recall.source import Ranked, first_allowed
 from recsys.registry.bundle import BundleReader, BundleWriter
 
@@ -135,7 +135,7 @@ class VectorIndex:
         about = reader.json(f"{folder}/index")
         return cls(
             reader.array(f"{folder}/vectors"),
-            faiss.read_index(str(reader.path(f"{folder}/index.faiss"))),
+            mapped_index(reader.path(f"{folder}/index.faiss")),
             reader.array(f"{folder}/rows"),
             float(about["measured_recall"]),
             int(about["search_effort"]),

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -159,3 +160,23 @@ def test_an_index_comes_back_from_a_bundle(
     queries, blocked = drawn(3, seed=1), block(3, [1, 2])
     assert (read.measured_recall, read.search_effort) == (index.measured_recall, index.search_effort)
     assert np.array_equal(read.search(queries, 9, blocked).scores, index.search(queries, 9, blocked).scores)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="counts pages as Linux does")
+def test_a_loaded_index_leaves_its_vectors_in_the_file(
+    bundle_of: Callable[..., FolderBundleReader],
+) -> None:
+    vectors = np.random.default_rng(0).standard_normal((200_000, 64)).astype(np.float32)  # 49 MiB
+    built = build_index(vectors, IndexConfig(flat_up_to_items=len(vectors)))
+    reader = bundle_of(lambda writer: built.save(writer, "index"))
+    before_kb = _anonymous_kb()
+    loaded = VectorIndex.load(reader, "index")
+    loaded.search(vectors[:4], 10, np.zeros((4, len(vectors)), dtype=np.bool_))
+    assert _anonymous_kb() - before_kb < 24 * 1024  # a copy would be twice that
+
+
+def _anonymous_kb() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1])
+    raise AssertionError("no RssAnon")
