@@ -1,0 +1,179 @@
+"""How a lane follows the traffic document, with real bundles in a real registry."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deployments.lane import BundleHolder, Following
+from recsys.core.errors import UnavailableError
+from recsys.registry.bundle import BundleReader, BundleWriter
+from recsys.registry.local import LocalRegistry
+from recsys.registry.reader import open_bundle
+from recsys.rollout.traffic import first_document
+from recsys.rollout.traffic_file import FileTrafficStore
+
+SCHEMA = "schema-1"
+
+
+@dataclass
+class FakeClock:
+    now_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@dataclass
+class Lane:
+    """A lane, the registry it loads from and the document it follows."""
+
+    registry: LocalRegistry
+    traffic: FileTrafficStore
+    clock: FakeClock
+    holder: BundleHolder[str]
+    version: int = 0
+
+    def publish(self, words: str, *, schema: str = SCHEMA) -> str:
+        def fill(writer: BundleWriter) -> None:
+            writer.json("words", words)
+
+        return self.registry.publish(fill, feature_schema=schema, created_s=0.0, meta={}).name
+
+    def want(self, bundle: str) -> None:
+        """Let the document name a bundle for lane blue, and let the lane look at it."""
+        if self.version == 0:
+            document = first_document(bundle, salt="s", updated_s=0.0)
+        else:
+            lanes = {"blue": bundle, "green": None}
+            document = self.traffic.read().successor(updated_s=0.0, updated_by="", lanes=lanes)
+        self.traffic.swap(document, expected_version=self.version)
+        self.version += 1
+        self.holder.refresh()
+
+
+@pytest.fixture
+def lane(tmp_path: Path) -> Lane:
+    registry = LocalRegistry(tmp_path / "registry")
+    traffic = FileTrafficStore(tmp_path / "traffic.json")
+    clock = FakeClock()
+
+    def read(reader: BundleReader) -> str:
+        words: str = reader.json("words")
+        return words
+
+    holder = BundleHolder(
+        "blue",
+        read,
+        open_bundle=lambda bundle: open_bundle(registry.get(bundle), feature_schema=SCHEMA),
+        traffic=traffic,
+        clock=clock,
+        retry_refused_s=30.0,
+    )
+    return Lane(registry, traffic, clock, holder)
+
+
+def flip_a_byte(folder: Path) -> None:
+    path = folder / "words.json"
+    data = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(data[:-2] + bytes([data[-2] ^ 1]) + data[-1:])
+
+
+def remove_a_file(folder: Path) -> None:
+    (folder / "words.json").unlink()
+
+
+def test_a_lane_holds_nothing_while_there_is_no_document_and_nothing_while_it_is_idle(lane: Lane) -> None:
+    lane.holder.refresh()
+    assert lane.holder.holding().loaded == ()
+    idle = BundleHolder(
+        "green",
+        lambda _: "never",
+        open_bundle=lambda bundle: open_bundle(lane.registry.get(bundle), feature_schema=SCHEMA),
+        traffic=lane.traffic,
+        clock=lane.clock,
+        retry_refused_s=30.0,
+    )
+    lane.want(lane.publish("one"))
+    idle.refresh()
+    assert (idle.holding().wanted, idle.holding().loaded) == (None, ())
+
+
+def test_a_lane_loads_what_the_document_names_and_keeps_what_was_before(lane: Lane) -> None:
+    one, two, three = (lane.publish(words) for words in ("one", "two", "three"))
+    lane.want(one)
+    assert lane.holder.get(one) == "one"
+    lane.want(two)
+    assert (lane.holder.get(one), lane.holder.get(two)) == ("one", "two")
+    lane.want(three)
+    assert lane.holder.holding().loaded == (two, three)
+    with pytest.raises(UnavailableError, match="not loaded"):
+        lane.holder.get(one)
+
+
+def test_a_bundle_that_somebody_still_asks_for_is_loaded_again(lane: Lane) -> None:
+    one, two, three = (lane.publish(words) for words in ("one", "two", "three"))
+    for bundle in (one, two, three):
+        lane.want(bundle)
+    with pytest.raises(UnavailableError):
+        lane.holder.get(one)
+    lane.holder.refresh()
+    assert lane.holder.get(one) == "one"
+    assert lane.holder.get(three) == "three"
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"), [(flip_a_byte, "differs from its digest"), (remove_a_file, "missing")]
+)
+def test_a_corrupt_bundle_is_refused_by_name_and_the_lane_keeps_what_it_had(
+    lane: Lane, harm: Callable[[Path], None], why: str
+) -> None:
+    good, bad = lane.publish("good"), lane.publish("bad")
+    harm(lane.registry.get(bad))
+    lane.want(good)
+    lane.want(bad)
+    holding = lane.holder.holding()
+    assert (holding.wanted, holding.loaded) == (bad, (good,))
+    assert bad in holding.refused[bad]
+    assert "words.json" in holding.refused[bad]
+    assert why in holding.refused[bad]
+
+
+def test_a_bundle_with_features_of_another_version_is_refused(lane: Lane) -> None:
+    other = lane.publish("other", schema="schema-2")
+    lane.want(other)
+    assert "schema-2" in lane.holder.holding().refused[other]
+
+
+def test_a_bundle_that_is_not_in_the_registry_is_refused_by_name(lane: Lane) -> None:
+    lane.want("f" * 16)
+    assert "f" * 16 in lane.holder.holding().refused["f" * 16]
+
+
+def test_a_refused_bundle_is_looked_at_again_only_after_a_while(lane: Lane) -> None:
+    bad = lane.publish("bad")
+    words = lane.registry.get(bad) / "words.json"
+    sound = words.read_bytes()
+    flip_a_byte(lane.registry.get(bad))
+    lane.want(bad)
+    words.write_bytes(sound)
+    lane.clock.now_s = 29.0
+    lane.holder.refresh()
+    assert lane.holder.holding().loaded == ()
+    lane.clock.now_s = 30.0
+    lane.holder.refresh()
+    assert (lane.holder.get(bad), lane.holder.holding().refused) == ("bad", {})
+
+
+def test_a_lane_says_which_process_it_is(lane: Lane) -> None:
+    assert lane.holder.holding().pid == os.getpid()
+
+
+def test_a_follower_looks_before_it_returns_and_then_again(lane: Lane) -> None:
+    one = lane.publish("one")
+    lane.want(one)
+    with Following([lane.holder], poll_s=0.01):
+        assert lane.holder.get(one) == "one"
