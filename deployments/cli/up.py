@@ -69,6 +69,7 @@ def main(
             str(own / "registry"),
             "--channel",
             "stable",
+            "--no-gate",  # a first look; `marquee train` keeps its gate
             *settings,
         )
     args = graph_args(own)

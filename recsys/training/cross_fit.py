@@ -41,7 +41,7 @@ class CrossFitConfig(FrozenModel):
     n_candidates: PositiveInt = 120
     """Candidates per question."""
 
-    max_questions: PositiveInt = 60_000
+    max_questions: PositiveInt = 30_000
     """About so many questions in all; with many users, only some are asked, in one small fold."""
 
     batch_users: PositiveInt = 256
