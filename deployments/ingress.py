@@ -3,7 +3,7 @@
 No ``from __future__ import annotations`` here: FastAPI reads the annotations of the handlers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -176,7 +176,12 @@ def _routes(face: Face) -> APIRouter:
     plain: dict[str, Any] = {"response_model": None}
     table: tuple[tuple[str, str, Callable[..., Any], dict[str, Any]], ...] = (
         ("POST", "/recommend", face.recommend, {**lists, "openapi_extra": BODIES["recommend"]}),
-        ("GET", "/recommend/{user_id}", face.recommend_to, lists),
+        (
+            "GET",
+            "/recommend/{user_id}",
+            face.recommend_to,
+            {**plain, "responses": _documents(RecommendAnswer, also=("text/plain",))},
+        ),
         ("GET", "/similar/{item_id}", face.similar, lists),
         ("GET", "/popular", face.popular, lists),
         ("GET", "/items/{item_id}", face.item, {**plain, "responses": _documents(ItemAnswer)}),
@@ -200,17 +205,26 @@ def _routes(face: Face) -> APIRouter:
         ("GET", "/traffic", face.traffic, {**plain, "responses": _documents(None)}),
         ("GET", "/healthz", face.healthz, {**plain, "responses": _documents(None)}),
         ("GET", "/readyz", face.readyz, {**plain, "responses": _documents(None)}),
-        ("GET", "/metrics", face.metrics, {**plain, "responses": _documents(None)}),
+        (
+            "GET",
+            "/metrics",
+            face.metrics,
+            {**plain, "response_class": PlainTextResponse, "responses": _documents(None)},
+        ),
     )
     for method, path, handler, settings in table:
         routes.add_api_route(path, handler, methods=[method], **settings)
     return routes
 
 
-def _documents(answer: type[BaseModel] | None, status: int = _OK) -> dict[int | str, dict[str, Any]]:
+def _documents(
+    answer: type[BaseModel] | None, status: int = _OK, also: Sequence[str] = ()
+) -> dict[int | str, dict[str, Any]]:
     """Return what a path may answer, for the OpenAPI document."""
     problem = {"model": ProblemOut, "description": "A problem document (application/problem+json)."}
-    described = {"model": answer} if answer is not None else {"description": "As described."}
+    described: dict[str, Any] = {"description": "As described."} if answer is None else {"model": answer}
+    if also:
+        described["content"] = {media_type: {"schema": {"type": "string"}} for media_type in also}
     return {status: described, "4XX": problem, 503: problem}
 
 

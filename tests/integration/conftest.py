@@ -1,0 +1,58 @@
+"""One running graph per test session, on a bundle trained from a small simulated world."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deployments.cli.serve import begin_traffic, graph_args
+from deployments.launcher import RunningGraph, running_graph
+from deployments.local_settings import free_ports
+from deployments.settings import GraphArgs
+from recsys.data.schema import Dataset
+from recsys.ranking.boosting import BoostingConfig
+from recsys.registry.local import LocalRegistry
+from recsys.training.cross_fit import CrossFitConfig
+from recsys.training.train import train
+from recsys.training.two_stage import TrainingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A running graph and all that it stands on."""
+
+    graph: RunningGraph
+    args: GraphArgs
+    item_ids: frozenset[str]
+    train: Callable[[int], str]  # a number of trees -> the name of another bundle in the registry
+
+    @property
+    def port(self) -> int:
+        """Where it answers."""
+        return int(self.graph.address.rpartition(":")[2])
+
+
+@pytest.fixture(scope="session")
+def serving(simulated: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """Run the graph of ``marquee serve``."""
+    if sys.platform != "linux":
+        pytest.skip("HAProxy for Ray Serve comes for Linux alone")
+    home = tmp_path_factory.mktemp("serving")
+    registry = LocalRegistry(home / "registry")
+
+    def trained(n_trees: int) -> str:
+        config = TrainingConfig(
+            boosting=BoostingConfig(n_trees=n_trees),
+            cross_fit=CrossFitConfig(max_questions=500),
+            n_candidates=30,
+        )
+        return train(simulated, registry, config, key=f"{n_trees}", now_s=0.0).bundle.name
+
+    registry.promote(trained(5), "stable", expected=None, by="test", now_s=0.0)
+    args = graph_args(Path(home))
+    begin_traffic(args)
+    with running_graph(args, host="127.0.0.1", port=free_ports(1)[0]) as graph:
+        available = simulated.items.filter(simulated.items["available"])["item_id"].to_list()
+        yield Serving(graph, args, frozenset(available), trained)
