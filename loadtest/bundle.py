@@ -25,7 +25,7 @@ _SEED = 0
 
 CONFIG = TrainingConfig(
     knowledge=KnowledgeConfig(recall=RecallConfig(sequential=SequentialConfig(max_items=2_000))),
-    cross_fit=CrossFitConfig(n_folds=1, max_questions=1_500),
+    cross_fit=CrossFitConfig(n_folds=2, max_questions=1_500),
     boosting=BoostingConfig(n_trees=100),
     n_candidates=200,
 )
