@@ -4,6 +4,7 @@ from typing import Any
 
 from ray import serve
 from ray.serve import Application
+from ray.serve.schema import LoggingConfig
 
 from deployments.metrics import MULTIPROCESS_VARIABLE
 from deployments.ranking import RankingReplica
@@ -40,5 +41,6 @@ def _options(args: GraphArgs, replicas: Replicas) -> dict[str, Any]:
     return {
         "num_replicas": replicas.replicas,
         "max_ongoing_requests": replicas.in_flight,
+        "logging_config": LoggingConfig(enable_access_log=False),  # a line per request costs; /metrics counts
         "ray_actor_options": {"num_cpus": replicas.cpus, "runtime_env": {"env_vars": environment}},
     }

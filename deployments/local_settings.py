@@ -55,6 +55,7 @@ def serve_environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_http),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
         "RAY_prestart_worker_first_driver": "0",
+        "RAY_worker_niceness": "0",  # Ray makes its workers yield to everybody; these here answer people
         "RAY_USAGE_STATS_ENABLED": "0",
     }
 
