@@ -39,7 +39,8 @@ class InteractionLog:
     """Positive interactions in compressed rows: user ``u`` owns positions offsets[u]:offsets[u + 1].
 
     Within a user, positions run from old to new; ties in time keep the order of the source. Users are in
-    order of their id.
+    order of their id. The arrays become read-only: models share one log, and libraries (scipy's
+    ``sum_duplicates``) sort and merge in place what they are handed.
     """
 
     offsets: NDArray[np.int64]  # shape (users + 1,)
@@ -49,6 +50,10 @@ class InteractionLog:
     user_ids: tuple[str, ...]
     contexts: tuple[str, ...]  # names of the context rows 1, 2, ...
     n_items: int
+
+    def __post_init__(self) -> None:
+        for values in (self.offsets, self.item_rows, self.times_s, self.context_rows):
+            values.flags.writeable = False
 
     @property
     def n_users(self) -> int:

@@ -82,6 +82,7 @@ def fit_svd(log: InteractionLog, config: SvdConfig, *, seed: int = 0) -> SvdSour
     matrix = scipy.sparse.csr_array(
         (scale[log.item_rows].astype(np.float32), log.item_rows, log.offsets),
         shape=(log.n_users, log.n_items),
+        copy=True,  # scipy may sort in place
     )
     n_factors = min(config.n_factors, min(matrix.shape) - 1)
     if n_factors < 1:

@@ -60,10 +60,10 @@ def history_matrix(users: UserBatch, n_items: int) -> sparse.csr_array:
 
 
 def _binary(item_rows: NDArray[np.int32], offsets: NDArray[np.int64], n_items: int) -> sparse.csr_array:
-    matrix = sparse.csr_array(
-        (np.ones(len(item_rows), dtype=np.float32), item_rows, offsets), shape=(len(offsets) - 1, n_items)
-    )
-    matrix.sum_duplicates()
+    ones = np.ones(len(item_rows), dtype=np.float32)
+    shape = (len(offsets) - 1, n_items)
+    matrix = sparse.csr_array((ones, item_rows, offsets), shape=shape, copy=True)
+    matrix.sum_duplicates()  # in place: the log's own arrays stay as they are
     matrix.data[:] = 1.0
     return matrix
 

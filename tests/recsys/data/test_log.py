@@ -2,6 +2,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,3 +101,10 @@ def test_selected_positions_stay_with_their_users_in_their_order(
     kept = log.select(marked)
     assert positions(kept) == [one for one, keep in zip(positions(log), marked, strict=True) if keep]
     assert kept.n_users == log.n_users
+
+
+def test_who_reads_a_log_cannot_change_it(log_of: LogOf) -> None:
+    log = log_of([[1, 1, 2], [3]], 4)
+    for values in (log.offsets, log.item_rows, log.times_s, log.context_rows):
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 0
