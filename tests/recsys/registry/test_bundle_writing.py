@@ -93,7 +93,7 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
 
 def test_arrays_come_back_memory_mapped_and_read_only(tmp_path: Path) -> None:
     factors = open_bundle(write(tmp_path).path, feature_schema=None).array("recall/factors")
-    assert isinstance(factors, np.memmap)
+    assert isinstance(factors.base, np.memmap)  # a plain view of the mapped file
     with pytest.raises(ValueError, match="read-only"):
         factors[0, 0] = 1
 
