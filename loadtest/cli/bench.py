@@ -25,6 +25,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 _N_REQUESTS = 2_000
 _SESSION = 5
 _WARM_UP_S = 3.0
+_WIDTH = 110  # the table is for a log as well as for a terminal
 
 
 @app.command(name="bench")
@@ -61,7 +62,7 @@ def main(
                         outcomes[name, level].append(_drive(port, level, seconds))
                         progress.advance(steps)
     rows = [row_of(name, level, found) for (name, level), found in sorted(outcomes.items())]
-    Console().print(table(rows, f"{platform.machine()}, {os.cpu_count()} cores, client included"))
+    Console(width=_WIDTH).print(table(rows, f"{platform.machine()}, {os.cpu_count()} cores, client included"))
     typer.echo(line(rows))
 
 
