@@ -17,8 +17,10 @@ class Ranking:
     def __init__(self, holder: BundleHolder[RankingStage]) -> None:
         self._holder = holder
 
-    def rank(self, bundle: str, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]:
+    async def rank(self, bundle: str, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]:
         """Return the score of each candidate, shape (users, candidates), -inf where padded.
+
+        Awaits nothing; see :meth:`deployments.recall.Recall.recall`.
 
         Raises:
             UnavailableError: that bundle is not loaded here.

@@ -17,10 +17,13 @@ class Recall:
     def __init__(self, holder: BundleHolder[RecallStage]) -> None:
         self._holder = holder
 
-    def recall(
+    async def recall(
         self, bundle: str, users: UserBatch, n: int, filters: Sequence[Filters | None] | None
     ) -> Candidates:
         """Name up to ``n`` candidates for each user.
+
+        Awaits nothing: it is ``async`` so that Serve calls it on the event loop. A plain method gets a thread
+        for every call, and calls would only take turns on the lock of the interpreter.
 
         Raises:
             UnavailableError: that bundle is not loaded here.

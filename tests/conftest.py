@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, settings
 
 from recsys.data.formats import load_dataset
 from recsys.data.log import InteractionLog
@@ -16,6 +17,12 @@ from recsys.registry.reader import FolderBundleReader, open_bundle
 from recsys.registry.writer import write_bundle
 from recsys.simulation.scenario import scenario_named
 from recsys.simulation.writer import simulate
+
+# Cores are shared: no example is too slow. The same examples every time: a red test stays red.
+settings.register_profile(
+    "marquee", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("marquee")
 
 
 @pytest.fixture(scope="session")
