@@ -59,7 +59,7 @@ class Face:
         return _json(await self._answer(asked, request))
 
     async def recommend_to(self, request: Request, user_id: IdInPath, query: Page) -> Response:
-        """Recommend items to a user; with ``Accept: text/plain``, ids with commas between them."""
+        """Recommend items to a user; with Accept: text/plain, ids with commas between them."""
         answer = await self._answer(RecommendRequest(user_id=user_id, **dict(query)), request)
         accepted = request.headers.get("accept", "")
         if "text/plain" in accepted and _JSON not in accepted:

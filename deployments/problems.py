@@ -95,7 +95,9 @@ def invalid_fields(found: Sequence[Mapping[str, Any]], *, within: str = "") -> R
     if found[0]["type"] == "json_invalid":
         return malformed(found[0]["msg"], shortened(found[0]["input"]))
     errors = tuple(
-        Wrong(path(part["loc"], within), _got(part["type"], part["input"]), part["msg"])
+        Wrong(
+            path(part["loc"], within), _got(part["type"], part["input"]), _expected(part["type"], part["msg"])
+        )
         for part in found[:10]
     )
     return RefusalError(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(str(wrong) for wrong in errors), errors)
