@@ -118,30 +118,24 @@ def encode(
         .collect()
     )
     counts = rows.group_by("user_id", maintain_order=True).len()
-    contexts = (
-        rows.lazy()
-        .filter(pl.col("context").is_not_null())
-        .group_by("context")
-        .len()
-        .sort("len", "context", descending=[True, False])
-        .head(max_contexts)
-        .collect()["context"]
-        .to_list()
-    )
-    context_row = pl.col("context").replace_strict(
-        contexts, list(range(1, len(contexts) + 1)), default=0, return_dtype=pl.Int16()
-    )
-    context_rows = (
-        rows.select(context_row)["context"].fill_null(0).to_numpy()
-        if contexts
-        else np.zeros(rows.height, dtype=np.int16)
-    )
+    contexts, context_rows = _contexts(rows, max_contexts)
     return InteractionLog(
         np.concatenate([[0], np.cumsum(counts["len"].to_numpy())]).astype(np.int64),
         rows["item_row"].to_numpy().astype(np.int32),
         rows["time_s"].to_numpy().astype(np.float64),
-        context_rows.astype(np.int16),
+        context_rows,
         tuple(counts["user_id"].to_list()),
-        tuple(contexts),
+        contexts,
         len(items),
     )
+
+
+def _contexts(rows: pl.DataFrame, n: int) -> tuple[tuple[str, ...], NDArray[np.int16]]:
+    """Return the ``n`` most frequent contexts, and the row of each interaction, 0 where there is another."""
+    counts = rows.drop_nulls("context").group_by("context").len()
+    names = counts.sort("len", "context", descending=[True, False]).head(n)["context"].to_list()
+    if not names:
+        return (), np.zeros(rows.height, dtype=np.int16)
+    numbers = range(1, len(names) + 1)
+    numbered = rows["context"].replace_strict(names, list(numbers), default=0, return_dtype=pl.Int16())
+    return tuple(names), numbered.fill_null(0).to_numpy().astype(np.int16)
