@@ -20,6 +20,7 @@ from deployments.service import Service
 from deployments.settings import GraphArgs
 from deployments.showcase import Showcase
 from deployments.traffic import TrafficFollower
+from deployments.whole_answers import write_answers_whole
 from recsys.core.clock import monotonic_clock, unix_clock
 from recsys.eventlog.writer import EventLogWriter
 from recsys.rollout.traffic_file import FileTrafficStore
@@ -38,6 +39,7 @@ class RouterReplica:
         recall: dict[str, DeploymentHandle[RecallReplica]],
         ranking: dict[str, DeploymentHandle[RankingReplica]],
     ) -> None:
+        write_answers_whole()
         holders = {lane: holder_for(args, lane, Showcase.load) for lane in args.lanes}
         stages = {lane: HandleStages(recall[lane], ranking[lane]) for lane in args.lanes}
         traffic = TrafficFollower(FileTrafficStore(args.traffic), holders, stages)
