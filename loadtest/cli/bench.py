@@ -14,10 +14,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from loadtest import servers
-from loadtest.bundle import N_ITEMS, N_USERS, bench_registry
-from loadtest.client import Outcome, drive, post
-from loadtest.report import line, row_of, table
+from loadtest.bench import servers
+from loadtest.bench.bundle import N_ITEMS, N_USERS, bench_registry
+from loadtest.bench.client import Outcome, drive, post
+from loadtest.bench.report import line, row_of, table
 from recsys.core.clock import monotonic_clock, unix_clock
 
 app = typer.Typer(pretty_exceptions_enable=False)

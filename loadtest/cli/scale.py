@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.in_process import in_turns, open_pipeline
+from loadtest.bench.in_process import in_turns, open_pipeline
 from recsys.core.clock import monotonic_clock
 
 app = typer.Typer(pretty_exceptions_enable=False)

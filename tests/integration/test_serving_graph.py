@@ -20,7 +20,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from loadtest.client import Outcome, drive, post
+from loadtest.bench.client import Outcome, drive, post
 from recsys.rollout.traffic import Arm
 from recsys.rollout.traffic_file import FileTrafficStore
 

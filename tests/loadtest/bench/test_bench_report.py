@@ -1,7 +1,7 @@
 import json
 
-from loadtest.client import Outcome
-from loadtest.report import line, row_of, table
+from loadtest.bench.client import Outcome
+from loadtest.bench.report import line, row_of, table
 
 
 def outcome(*latencies_s: float, failures: int = 0, elapsed_s: float = 1.0) -> Outcome:

@@ -83,7 +83,7 @@ def make_app(registry: Path, state_url: str) -> FastAPI:
 
 
 def main() -> None:
-    """Serve: ``python -m loadtest.monolith REGISTRY STATE_URL PORT``."""
+    """Serve: ``python -m loadtest.bench.monolith REGISTRY STATE_URL PORT``."""
     registry, state_url, port = sys.argv[1:]
     uvicorn.run(
         make_app(Path(registry), state_url),

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtest.in_process import in_turns, open_pipeline
+from loadtest.bench.in_process import in_turns, open_pipeline
 from recsys.data.formats import load_dataset
 from recsys.ranking.boosting import BoostingConfig
 from recsys.registry.local import LocalRegistry

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
-from loadtest.client import Outcome
+from loadtest.bench.client import Outcome
 
 
 @dataclass(frozen=True, slots=True)

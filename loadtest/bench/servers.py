@@ -41,7 +41,7 @@ def monolith(registry: Path, home: Path) -> Iterator[int]:
     """Run the plain process while the block lasts; yields its port."""
     port = free_port()
     state_url = f"sqlite:///{home.absolute() / 'monolith.db'}"
-    command = [sys.executable, "-m", "loadtest.monolith", str(registry), state_url, str(port)]
+    command = [sys.executable, "-m", "loadtest.bench.monolith", str(registry), state_url, str(port)]
     output = home / "monolith.out"
     with _running("monolith", command, output) as process:
         _wait_for("monolith", process, output, lambda: _listens(port))

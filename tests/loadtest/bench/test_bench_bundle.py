@@ -1,4 +1,4 @@
-from loadtest.bundle import CONFIG, bench_dataset
+from loadtest.bench.bundle import CONFIG, bench_dataset
 
 
 def test_the_benchmark_has_the_size_it_promises() -> None:

@@ -2,7 +2,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from loadtest.client import Outcome, drive, post
+from loadtest.bench.client import Outcome, drive, post
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"degraded":[]}'
 DEGRADED = b'HTTP/1.1 200 OK\r\ncontent-length: 31\r\n\r\n{"degraded":[{"stage":"state"}]}'[:-1]

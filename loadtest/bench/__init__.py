@@ -1,0 +1,1 @@
+"""The benchmark of this repository: rivals, bundles and figures. Only this part knows the library."""
