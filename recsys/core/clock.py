@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 SECONDS_PER_HOUR = 3_600.0
 SECONDS_PER_DAY = 86_400.0
+SECONDS_PER_YEAR = 365.25 * SECONDS_PER_DAY
 
 Clock = Callable[[], float]
 """Returns seconds; Unix time (UTC) unless its name says monotonic."""

@@ -1,32 +1,51 @@
-"""Weights that let a user's older items count less, by position or by place in the list."""
+"""Sums over a user's latest items in which older items count less."""
+
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.compiled import compiled
 from recsys.features.users import UserBatch
 
 
-def position_decay(users: UserBatch, time_constant_items: float, length: int) -> NDArray[np.float32]:
-    """Return exp(-age / time constant) for the latest ``length`` items, 0 where padded.
-
-    The latest item has age 0; shape (users, length).
-    """
-    rows = users.history_rows[:, :length]
-    decay = np.exp(-np.arange(rows.shape[1]) / time_constant_items).astype(np.float32)
-    return np.where(rows >= 0, decay[None, :], np.float32(0.0))
+@lru_cache(maxsize=64)
+def position_decay(time_constant_items: float, length: int) -> NDArray[np.float32]:
+    """Return exp(-age / time constant) for ages 0 (the latest item) to ``length - 1``, shape (length,)."""
+    decay = np.exp(-np.arange(length) / time_constant_items).astype(np.float32)
+    decay.flags.writeable = False  # one array for everybody
+    return decay
 
 
 def weighted_sum(
-    users: UserBatch, vectors: NDArray[np.float32], weights: NDArray[np.float32]
+    users: UserBatch, vectors: NDArray[np.float32], decay: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return the weighted sum of the vectors of each user's latest items, shape (users, dimensions).
+    """Return the sum of the vectors of each user's latest items, each times the weight of its place.
 
-    Users are taken one at a time: a batch of several users gives bit for bit what each alone gives.
+    Args:
+        users: whose histories.
+        vectors: shape (items, dimensions).
+        decay: shape (length,); items further back than that do not count.
+
+    Returns:
+        shape (users, dimensions).
     """
-    length = weights.shape[1]
-    out = np.zeros((len(users), vectors.shape[1]), dtype=np.float32)
-    for user, (rows, row_weights) in enumerate(zip(users.history_rows[:, :length], weights, strict=True)):
-        n = int(np.count_nonzero(rows >= 0))
-        if n:
-            out[user] = row_weights[:n] @ vectors[rows[:n]]
-    return out
+    sums = np.zeros((len(users), vectors.shape[1]), dtype=np.float32)
+    _add_vectors(users.history_rows, vectors, decay, sums)
+    return sums
+
+
+@compiled
+def _add_vectors(
+    history_rows: NDArray[np.int32],
+    vectors: NDArray[np.float32],
+    decay: NDArray[np.float32],
+    sums: NDArray[np.float32],
+) -> None:
+    for user in range(len(history_rows)):
+        for age in range(min(len(decay), history_rows.shape[1])):
+            row = history_rows[user, age]
+            if row < 0:
+                break
+            for dimension in range(vectors.shape[1]):
+                sums[user, dimension] += decay[age] * vectors[row, dimension]

@@ -1,18 +1,20 @@
 """The catalogue as arrays: what is known of every item before anybody has touched it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recsys.core.clock import SECONDS_PER_YEAR
 from recsys.registry.bundle import BundleReader, BundleWriter
 
 _FOLDER = "items"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ItemTable:
     """Row numbers are those of the item vocabulary."""
 
@@ -27,15 +29,25 @@ class ItemTable:
         """How many items there are."""
         return len(self.creator_rows)
 
+    @cached_property
+    def published_years(self) -> NDArray[np.float32]:
+        """Years from 1970 to the publication, nan = unknown, shape (items,)."""
+        return (self.published_s / SECONDS_PER_YEAR).astype(np.float32)
+
+    @cached_property
+    def log_durations(self) -> NDArray[np.float32]:
+        """log(1 + seconds), nan = unknown, shape (items,)."""
+        return np.asarray(np.log1p(self.duration_s), dtype=np.float32)
+
     def save(self, writer: BundleWriter) -> None:
         """Write the arrays under ``items/``."""
-        for name in self.__slots__:
-            writer.array(f"{_FOLDER}/{name}", getattr(self, name))
+        for field in fields(self):
+            writer.array(f"{_FOLDER}/{field.name}", getattr(self, field.name))
 
     @classmethod
     def load(cls, reader: BundleReader) -> Self:
         """Read the arrays back, memory-mapped."""
-        return cls(*(reader.array(f"{_FOLDER}/{name}") for name in cls.__slots__))
+        return cls(*(reader.array(f"{_FOLDER}/{field.name}") for field in fields(cls)))
 
 
 def fit_items(items: pl.DataFrame, *, max_tags: int = 128) -> ItemTable:

@@ -122,7 +122,7 @@ def _from_sources(
     ranks = candidates.source_ranks
     for column, name in enumerate(SOURCE_NAMES):
         yield f"{name}_rank", ranks[:, :, column].astype(np.float32)
-    yield "n_sources", np.count_nonzero(ranks != NOT_NAMED, axis=2).astype(np.float32)
+    yield "n_sources", (ranks != NOT_NAMED).sum(axis=2, dtype=np.float32)
 
 
 def _from_transitions(

@@ -1,10 +1,12 @@
 """Merging the sources: each has a quota, every candidate remembers who named it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.compiled import compiled
 from recsys.features.users import NO_ITEM
 from recsys.recall.candidates import NOT_NAMED, Candidates
 
@@ -20,36 +22,82 @@ def blend(named: Sequence[NDArray[np.int32]], quotas: Sequence[int], n: int) -> 
         quotas: per source, positive.
         n: how many candidates to keep for each user.
     """
-    n_users = len(named[0])
-    widths = [rows.shape[1] for rows in named]
-    rows = np.concatenate(named, axis=1)
-    width = rows.shape[1]
-    ranks = np.concatenate([np.arange(w, dtype=np.int16) for w in widths])
-    sources = np.repeat(np.arange(len(named)), widths)
+    widths = tuple(rows.shape[1] for rows in named)
+    turns = _turns(widths, tuple(quotas))
+    joined = np.concatenate(named, axis=1)
+    slots = np.full(joined.max(initial=NO_ITEM) + 1, NO_ITEM, dtype=np.int32)
+    blended = Candidates(
+        np.full((len(joined), n), NO_ITEM, dtype=np.int32),
+        np.full((len(joined), n, len(named)), NOT_NAMED, dtype=np.int16),
+    )
+    _take_turns(joined, *turns, slots, blended.item_rows, blended.source_ranks)
+    return blended
+
+
+@lru_cache(maxsize=64)
+def _turns(
+    widths: tuple[int, ...], quotas: tuple[int, ...]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], NDArray[np.int16]]:
+    """Return in what order the entries of lists of these widths, laid side by side, come to their turn.
+
+    Returns:
+        The ends of the turns, shape (turns,): entries of one turn have the same place, and no two of them the
+        same source. Then column, source and rank of each entry, shape (entries,).
+    """
+    ranks = np.concatenate([np.arange(width, dtype=np.int16) for width in widths])
+    sources = np.repeat(np.arange(len(widths)), widths)
     places = (ranks + 0.5) / np.repeat(np.asarray(quotas, dtype=np.float64), widths)
+    order = np.argsort(places, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(places[order])) + 1, len(order))
+    return ends, order, sources[order], ranks[order]
 
-    order = np.lexsort(
-        (np.broadcast_to(places, rows.shape), rows), axis=1
-    )  # equal items side by side, best first
-    sorted_rows = np.take_along_axis(rows, order, axis=1)
-    first = np.ones(rows.shape, dtype=np.bool_)
-    first[:, 1:] = sorted_rows[:, 1:] != sorted_rows[:, :-1]
-    first &= sorted_rows != NO_ITEM
 
-    item_number = np.cumsum(first, axis=1) - 1  # of each entry, among the user's different items
-    by_source = np.full((n_users, width, len(named)), NOT_NAMED, dtype=np.int16)
-    user, entry = np.nonzero(sorted_rows != NO_ITEM)
-    origin = order[user, entry]
-    by_source[user, item_number[user, entry], sources[origin]] = ranks[origin]
+@compiled
+def _take_turns(
+    named: NDArray[np.int32],
+    ends: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    sources: NDArray[np.intp],
+    ranks: NDArray[np.int16],
+    slots: NDArray[np.int32],
+    item_rows: NDArray[np.int32],
+    source_ranks: NDArray[np.int16],
+) -> None:
+    """Fill the candidates of every user; ``slots``, shape (items,), says where an item stands, or NO_ITEM."""
+    for user in range(len(named)):
+        n_kept = start = 0
+        for end in ends:
+            begun = n_kept
+            for turn in range(start, end):
+                row = named[user, columns[turn]]
+                if row >= 0 and slots[row] == NO_ITEM:
+                    n_kept = _put_in(item_rows[user], slots, begun, n_kept, row)
+            for turn in range(start, end):
+                row = named[user, columns[turn]]
+                if row >= 0 and slots[row] != NO_ITEM:
+                    source_ranks[user, slots[row], sources[turn]] = ranks[turn]
+            start = end
+        for row in item_rows[user, :n_kept]:
+            slots[row] = NO_ITEM
 
-    best_place = np.where(first, places[order], np.inf)
-    keep = np.argsort(best_place, axis=1, kind="stable")[:, :n]
-    kept = np.take_along_axis(first, keep, axis=1)
-    item_rows = np.where(kept, np.take_along_axis(sorted_rows, keep, axis=1), NO_ITEM)
-    numbers = np.take_along_axis(item_number, keep, axis=1)
-    source_ranks = np.take_along_axis(by_source, numbers[:, :, None], axis=1)
-    source_ranks[~kept] = NOT_NAMED
-    return Candidates(item_rows.astype(np.int32), source_ranks)
+
+@compiled
+def _put_in(items: NDArray[np.int32], slots: NDArray[np.int32], begun: int, n_kept: int, row: int) -> int:
+    """Put an item among those of its turn, sorted by row from ``begun`` on; drop what is over."""
+    place = n_kept
+    while place > begun and items[place - 1] > row:
+        place -= 1
+    if place == len(items):
+        return n_kept
+    if n_kept == len(items):
+        n_kept -= 1
+        slots[items[n_kept]] = NO_ITEM
+    for moved in range(n_kept, place, -1):
+        items[moved] = items[moved - 1]
+        slots[items[moved]] = moved
+    items[place] = row
+    slots[row] = place
+    return n_kept + 1
 
 
 def best_source(

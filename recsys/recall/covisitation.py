@@ -17,7 +17,7 @@ from recsys.features.history import position_decay
 from recsys.features.users import HISTORY_LENGTH, UserBatch
 from recsys.recall.neighbours import NeighbourTable, keep_strongest
 from recsys.recall.pairs import pair_counts
-from recsys.recall.source import Ranked, top_of_dense
+from recsys.recall.source import Ranked
 from recsys.registry.bundle import BundleReader, BundleWriter
 
 _FOLDER = "recall/covisitation"
@@ -53,26 +53,17 @@ class CovisitationSource:
     config: CovisitationConfig
     name: str = "covisitation"
 
-    def _spread(self, users: UserBatch) -> NDArray[np.float32]:
-        length = self.config.history_length
-        weights = position_decay(users, self.config.time_constant_items, length)
-        return self.table.spread(users.history_rows[:, :length], weights)
+    @property
+    def _decay(self) -> NDArray[np.float32]:
+        return position_decay(self.config.time_constant_items, self.config.history_length)
 
     def search(self, users: UserBatch, n: int, blocked: NDArray[np.bool_]) -> Ranked:
         """Name the strongest neighbours of the latest items."""
-        return top_of_dense(self._spread(users), blocked, n)
+        return self.table.strongest(users.history_rows, self._decay, blocked, n)
 
     def score(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the summed weights of given items."""
-        scores = self._spread(users)[np.arange(len(users))[:, None], item_rows]
-        return np.where(item_rows >= 0, scores, np.float32(0.0))
-
-    def similar(self, item_row: int, n: int) -> Ranked:
-        """Name the strongest neighbours of one item, shape (1, n)."""
-        scores = np.zeros((1, self.table.n_items + 1), dtype=np.float32)
-        scores[0, self.table.rows[item_row]] = self.table.weights[item_row]
-        scores = scores[:, :-1]
-        return top_of_dense(scores, np.zeros(scores.shape, dtype=np.bool_), n)
+        return self.table.sums(users.history_rows, self._decay, item_rows)
 
     def save(self, writer: BundleWriter) -> None:
         """Write under ``recall/covisitation/``."""

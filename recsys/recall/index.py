@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from recsys.core.compiled import compiled
 from recsys.core.settings import FrozenModel
 from recsys.features.users import NO_ITEM
 from recsys.recall.faiss_api import bitmap_selector, flat_parameters, graph_parameters, mapped_index
@@ -42,7 +43,7 @@ class IndexConfig(FrozenModel):
 
 
 _MOST_TOGETHER = 16  # FAISS hands many queries to BLAS, whose sums depend on how many there are
-_LEAST_DEPTH = 128
+_DEPTH_STEP = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,7 @@ class VectorIndex:
             n: how many.
             blocked: shape (users, items), True where the item must not come back.
         """
-        item_rows = np.full((len(queries), n), NO_ITEM, dtype=np.int32)
-        scores = np.full((len(queries), n), -np.inf, dtype=np.float32)
+        best = Ranked.nothing(len(queries), n)
         if len(self.rows):
             n_blocked = np.count_nonzero(blocked, axis=1)
             alone = n_blocked > self.config.max_overfetch
@@ -78,13 +78,12 @@ class VectorIndex:
                 for start in range(0, len(members), step):
                     users = members[start : start + step]
                     found = self._search(queries[users], n, blocked[users], int(depth))
-                    item_rows[users], scores[users] = found.item_rows, found.scores
-        return Ranked(item_rows, scores)
+                    best.item_rows[users], best.scores[users] = found.item_rows, found.scores
+        return best
 
     def _depths(self, wanted: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return how many items to fetch: few different numbers, and each depends on its user alone."""
-        powers = 2 ** np.ceil(np.log2(np.maximum(wanted, _LEAST_DEPTH))).astype(np.intp)
-        return np.minimum(powers, len(self.rows))
+        return np.minimum(-(-wanted // _DEPTH_STEP) * _DEPTH_STEP, len(self.rows))
 
     def _search(self, queries: NDArray[np.float32], n: int, blocked: NDArray[np.bool_], depth: int) -> Ranked:
         """Fetch ``depth`` items and drop the blocked ones; with depth 0, pass over them (one user alone)."""
@@ -111,8 +110,9 @@ class VectorIndex:
 
     def score(self, queries: NDArray[np.float32], item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the inner products of given items, shape (users, items); 0.0 where padded."""
-        products = np.einsum("ud,uid->ui", queries, self.vectors[item_rows], dtype=np.float32)
-        return np.where(item_rows >= 0, products, np.float32(0.0))
+        products = np.zeros(item_rows.shape, dtype=np.float32)
+        _inner_products(queries, self.vectors, item_rows, products)
+        return products
 
     def save(self, writer: BundleWriter, folder: str) -> None:
         """Write vectors, index and settings under ``folder``."""
@@ -141,6 +141,24 @@ class VectorIndex:
             int(about["search_effort"]),
             IndexConfig.model_validate(about["config"]),
         )
+
+
+@compiled
+def _inner_products(
+    queries: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    item_rows: NDArray[np.int32],
+    products: NDArray[np.float32],
+) -> None:
+    for user in range(len(item_rows)):
+        query = queries[user]
+        for column, row in enumerate(item_rows[user]):
+            if row >= 0:
+                vector = vectors[row]
+                product = np.float32(0.0)
+                for dimension in range(len(query)):
+                    product += query[dimension] * vector[dimension]
+                products[user, column] = product
 
 
 def build_index(vectors: NDArray[np.float32], config: IndexConfig, *, seed: int = 0) -> VectorIndex:

@@ -7,6 +7,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.compiled import compiled
+from recsys.recall.selection import offer, sort_best_first
+from recsys.recall.source import Ranked
 from recsys.registry.bundle import BundleReader, BundleWriter
 
 
@@ -29,36 +32,38 @@ class NeighbourTable:
             from_rows: shape (users,), one item each.
             to_rows: shape (users, items).
         """
-        table = self.rows[from_rows]  # (users, neighbours)
-        low = np.zeros(to_rows.shape, dtype=np.int64)
-        high = np.full(to_rows.shape, table.shape[1], dtype=np.int64)
-        users = np.arange(len(from_rows))[:, None]
-        last = table.shape[1] - 1
-        for _ in range(table.shape[1].bit_length()):  # binary search, all pairs at once
-            middle = (low + high) >> 1
-            below = table[users, np.minimum(middle, last)] < to_rows
-            low = np.where(below & (middle < high), middle + 1, low)
-            high = np.where(below, high, middle)
-        found = np.minimum(low, last)
-        hit = (table[users, found] == to_rows) & (from_rows >= 0)[:, None] & (to_rows >= 0)
-        return np.where(hit, self.weights[from_rows[:, None], found], np.float32(0.0))
+        found = np.zeros(to_rows.shape, dtype=np.float32)
+        _look_up(self.rows, self.weights, from_rows, to_rows, found)
+        return found
 
-    def spread(
-        self, history_rows: NDArray[np.int32], history_weights: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Return the weighted sum of the neighbours of several items per user, shape (users, items).
+    def strongest(
+        self, history_rows: NDArray[np.int32], decay: NDArray[np.float32], blocked: NDArray[np.bool_], n: int
+    ) -> Ranked:
+        """Return the ``n`` items with the largest sum of weights from the items of each history.
 
         Args:
-            history_rows: shape (users, length), NO_ITEM where padded.
-            history_weights: same shape, 0 where padded.
+            history_rows: shape (users, length), the latest first, NO_ITEM behind the last.
+            decay: shape (ages,): what an item counts by its place; items further back do not count.
+            blocked: shape (users, items), True where the item must not come back.
+            n: how many.
         """
-        n_users, n = len(history_rows), self.n_items
-        out = np.zeros(n_users * (n + 1), dtype=np.float32)  # the last column takes the padding
-        user, place = np.nonzero(history_rows >= 0)
-        items = history_rows[user, place]
-        keys = user[:, None] * (n + 1) + self.rows[items]
-        np.add.at(out, keys, self.weights[items] * history_weights[user, place][:, None])
-        return out.reshape(n_users, n + 1)[:, :n]
+        best = Ranked.nothing(len(history_rows), n)
+        _strongest(self.rows, self.weights, history_rows, decay, blocked, best.item_rows, best.scores)
+        return best
+
+    def sums(
+        self, history_rows: NDArray[np.int32], decay: NDArray[np.float32], item_rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Return the sum of weights from the items of each history to given items, 0.0 where padded.
+
+        Args:
+            history_rows: as in :meth:`strongest`.
+            decay: as in :meth:`strongest`.
+            item_rows: shape (users, items), NO_ITEM where padded.
+        """
+        found = np.zeros(item_rows.shape, dtype=np.float32)
+        _sums(self.rows, self.weights, history_rows, decay, item_rows, found)
+        return found
 
     def save(self, writer: BundleWriter, folder: str) -> None:
         """Write both arrays under ``folder``."""
@@ -69,6 +74,107 @@ class NeighbourTable:
     def load(cls, reader: BundleReader, folder: str) -> Self:
         """Read back what :meth:`save` wrote."""
         return cls(reader.array(f"{folder}/rows"), reader.array(f"{folder}/weights"))
+
+
+@compiled
+def _look_up(
+    table_rows: NDArray[np.int32],
+    table_weights: NDArray[np.float32],
+    from_rows: NDArray[np.int32],
+    to_rows: NDArray[np.int32],
+    found: NDArray[np.float32],
+) -> None:
+    n_neighbours = table_rows.shape[1]
+    for user in range(len(from_rows)):
+        if from_rows[user] < 0:
+            continue
+        neighbours, weights = table_rows[from_rows[user]], table_weights[from_rows[user]]
+        for column in range(to_rows.shape[1]):
+            wanted = to_rows[user, column]
+            low, high = 0, n_neighbours
+            while low < high:
+                middle = (low + high) >> 1
+                if neighbours[middle] < wanted:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < n_neighbours and neighbours[low] == wanted:
+                found[user, column] = weights[low]
+
+
+@compiled
+def _spread(
+    table_rows: NDArray[np.int32],
+    table_weights: NDArray[np.float32],
+    history: NDArray[np.int32],
+    decay: NDArray[np.float32],
+    sums: NDArray[np.float32],
+    is_reached: NDArray[np.bool_],
+    reached: NDArray[np.int32],
+) -> int:
+    """Add up the weights from one history into ``sums``; return how many items are ``reached``.
+
+    ``sums`` and ``is_reached``, of shape (items,), hold zeros before; the caller clears what was reached, so
+    the cost is that of the items reached, not of all there are.
+    """
+    n_reached = 0
+    for age in range(min(len(decay), len(history))):
+        if history[age] < 0:
+            break
+        for place in range(table_rows.shape[1]):
+            row = table_rows[history[age], place]
+            if row == len(table_rows):  # padding, behind every neighbour
+                break
+            if not is_reached[row]:
+                is_reached[row] = True
+                reached[n_reached] = row
+                n_reached += 1
+            sums[row] += decay[age] * table_weights[history[age], place]
+    return n_reached
+
+
+@compiled
+def _strongest(
+    table_rows: NDArray[np.int32],
+    table_weights: NDArray[np.float32],
+    history_rows: NDArray[np.int32],
+    decay: NDArray[np.float32],
+    blocked: NDArray[np.bool_],
+    best_rows: NDArray[np.int32],
+    best_scores: NDArray[np.float32],
+) -> None:
+    sums = np.zeros(len(table_rows), dtype=np.float32)
+    is_reached = np.zeros(len(table_rows), dtype=np.bool_)
+    reached = np.empty(len(table_rows), dtype=np.int32)
+    for user in range(len(history_rows)):
+        n_reached = _spread(table_rows, table_weights, history_rows[user], decay, sums, is_reached, reached)
+        n_kept = 0
+        for row in reached[:n_reached]:
+            if sums[row] > 0 and not blocked[user, row]:
+                n_kept = offer(best_scores[user], best_rows[user], n_kept, sums[row], row)
+            sums[row], is_reached[row] = 0, False
+        sort_best_first(best_scores[user], best_rows[user], n_kept)
+
+
+@compiled
+def _sums(
+    table_rows: NDArray[np.int32],
+    table_weights: NDArray[np.float32],
+    history_rows: NDArray[np.int32],
+    decay: NDArray[np.float32],
+    item_rows: NDArray[np.int32],
+    found: NDArray[np.float32],
+) -> None:
+    sums = np.zeros(len(table_rows), dtype=np.float32)
+    is_reached = np.zeros(len(table_rows), dtype=np.bool_)
+    reached = np.empty(len(table_rows), dtype=np.int32)
+    for user in range(len(history_rows)):
+        n_reached = _spread(table_rows, table_weights, history_rows[user], decay, sums, is_reached, reached)
+        for column in range(item_rows.shape[1]):
+            if item_rows[user, column] >= 0:
+                found[user, column] = sums[item_rows[user, column]]
+        for row in reached[:n_reached]:
+            sums[row], is_reached[row] = 0, False
 
 
 def keep_strongest(

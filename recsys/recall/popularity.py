@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat
 
 from recsys.core.clock import SECONDS_PER_DAY
+from recsys.core.compiled import compiled
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.popularity import PopularityConfig, PopularityTable, fit_popularity
-from recsys.features.users import NO_ITEM, UserBatch
-from recsys.recall.source import Ranked, first_allowed
+from recsys.features.users import UserBatch
+from recsys.recall.selection import offer, sort_best_first
+from recsys.recall.source import Ranked
 from recsys.registry.bundle import BundleReader, BundleWriter
 
 
@@ -45,16 +47,19 @@ class PopularitySource:
 
     def search(self, users: UserBatch, n: int, blocked: NDArray[np.bool_]) -> Ranked:
         """Name the most popular items; a known context moves its own favourites up."""
-        depths = n + np.count_nonzero(blocked, axis=1)
-        depths = np.where(users.context_rows > 0, 4 * depths, depths)  # the context lifts from further down
-        k = min(self.orders.shape[1], int(depths.max(initial=0)))
-        rows = self.orders[self.table.snapshot_rows(users.now_s), :k]
-        rows = np.where(np.arange(k) < depths[:, None], rows, NO_ITEM)  # each looks as deep as when alone
-        scores = np.where(rows >= 0, self.score(users, rows), np.float32(-np.inf))
-        order = np.argsort(-scores, axis=1, kind="stable")
-        return first_allowed(
-            np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1), blocked, n
+        best = Ranked.nothing(len(users), n)
+        _most_popular(
+            self.orders,
+            self.table.levels[:, self.half_life_row],
+            self.context_levels,
+            self.context_share,
+            self.table.snapshot_rows(users.now_s),
+            users.context_rows,
+            blocked,
+            best.item_rows,
+            best.scores,
         )
+        return best
 
     def score(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the level of each item, log(1 + count / mean count), context mixed in."""
@@ -87,6 +92,41 @@ class PopularitySource:
             int(settings["half_life_row"]),
             float(settings["context_share"]),
         )
+
+
+_LIFT = 4  # a context lifts items from so many times further down the overall list
+
+
+@compiled
+def _most_popular(
+    orders: NDArray[np.int32],
+    levels: NDArray[np.float32],
+    context_levels: NDArray[np.float32],
+    context_share: float,
+    moments: NDArray[np.intp],
+    context_rows: NDArray[np.int16],
+    blocked: NDArray[np.bool_],
+    best_rows: NDArray[np.int32],
+    best_scores: NDArray[np.float32],
+) -> None:
+    n = best_rows.shape[1]
+    for user in range(len(moments)):
+        order, context = orders[moments[user]], context_rows[user]
+        level, in_context = levels[moments[user]], context_levels[context]
+        n_kept = 0
+        if context == 0:
+            for row in order:
+                if n_kept == n:
+                    break
+                if not blocked[user, row]:
+                    best_rows[user, n_kept], best_scores[user, n_kept] = row, level[row]
+                    n_kept += 1
+            continue
+        for row in order[: _LIFT * (n + np.count_nonzero(blocked[user]))]:
+            if not blocked[user, row]:
+                score = np.float32((1 - context_share) * level[row] + context_share * in_context[row])
+                n_kept = offer(best_scores[user], best_rows[user], n_kept, score, row)
+        sort_best_first(best_scores[user], best_rows[user], n_kept)
 
 
 def fit_popularity_source(log: InteractionLog, config: PopularityRecallConfig) -> PopularitySource:

@@ -18,6 +18,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
+from recsys.core.compiled import compiled
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.history import position_decay, weighted_sum
@@ -73,12 +74,14 @@ class SequentialSource:
     config: SequentialConfig
     name: str = "sequential"
 
-    def _weights(self, users: UserBatch, which: int) -> NDArray[np.float32]:
-        return position_decay(users, self.config.time_constants_items[which], self.config.length(which))
+    def _decay(self, which: int) -> NDArray[np.float32]:
+        return position_decay(self.config.time_constants_items[which], self.config.length(which))
+
+    def _vector(self, users: UserBatch, which: int) -> NDArray[np.float32]:
+        return weighted_sum(users, self.left[which], self._decay(which))
 
     def _vectors(self, users: UserBatch) -> NDArray[np.float32]:
-        first, second = (weighted_sum(users, self.left[k], self._weights(users, k)) for k in range(2))
-        return first + second
+        return self._vector(users, 0) + self._vector(users, 1)
 
     def search(self, users: UserBatch, n: int, blocked: NDArray[np.bool_]) -> Ranked:
         """Name the likeliest next items."""
@@ -96,24 +99,18 @@ class SequentialSource:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what the short and the long sum add to the score, each of shape (users, items)."""
         if self.exact.size == 0:
-            vectors = (weighted_sum(users, self.left[k], self._weights(users, k)) for k in range(2))
-            first, second = (self.index.score(vector, item_rows) for vector in vectors)
+            first, second = (self.index.score(self._vector(users, which), item_rows) for which in range(2))
             return first, second
-        columns = np.where(item_rows >= 0, self.head_of[item_rows], self.exact.shape[1] - 1)
-        short, long = (self._exact_part(users, columns, which) for which in range(2))
-        return short, long
+        first, second = (self._exact_part(users, item_rows, which) for which in range(2))
+        return first, second
 
-    def _exact_part(self, users: UserBatch, columns: NDArray[np.int32], which: int) -> NDArray[np.float32]:
-        out = np.zeros(columns.shape, dtype=np.float32)
-        weights = self._weights(users, which)
-        table = self.exact[which]
-        for user, row_weights in enumerate(weights):
-            rows = users.history_rows[user, : len(row_weights)]
-            n = int(np.count_nonzero(rows >= 0))
-            if n:
-                gathered = table[self.head_of[rows[:n]][:, None], columns[user][None, :]]
-                out[user] = row_weights[:n] @ gathered.astype(np.float32)
-        return out
+    def _exact_part(self, users: UserBatch, item_rows: NDArray[np.int32], which: int) -> NDArray[np.float32]:
+        scores = np.zeros(item_rows.shape, dtype=np.float32)
+        table = self.exact[which].view(np.uint16)  # Numba has no half floats: their bits, and what these mean
+        _add_exact(
+            table, HALF_FLOATS, self.head_of, users.history_rows, self._decay(which), item_rows, scores
+        )
+        return scores
 
     def save(self, writer: BundleWriter) -> None:
         """Write under ``recall/sequential/``."""
@@ -133,6 +130,32 @@ class SequentialSource:
             reader.array(f"{_FOLDER}/exact"),
             SequentialConfig.model_validate(reader.json(f"{_FOLDER}/config")),
         )
+
+
+HALF_FLOATS: NDArray[np.float32] = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+"""The value of every half-precision float, by its bits."""
+
+
+@compiled
+def _add_exact(
+    table: NDArray[np.uint16],
+    half_floats: NDArray[np.float32],
+    head_of: NDArray[np.int32],
+    history_rows: NDArray[np.int32],
+    decay: NDArray[np.float32],
+    item_rows: NDArray[np.int32],
+    scores: NDArray[np.float32],
+) -> None:
+    columns = np.empty(item_rows.shape[1], dtype=np.int32)
+    for user in range(len(item_rows)):
+        for column, item_row in enumerate(item_rows[user]):
+            columns[column] = head_of[item_row] if item_row >= 0 else len(table) - 1
+        for age in range(min(len(decay), history_rows.shape[1])):
+            if history_rows[user, age] < 0:
+                break
+            weights = table[head_of[history_rows[user, age]]]
+            for column in range(len(columns)):
+                scores[user, column] += decay[age] * half_floats[weights[columns[column]]]
 
 
 def fit_sequential(log: InteractionLog, config: SequentialConfig, *, seed: int = 0) -> SequentialSource:

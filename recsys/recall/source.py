@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.compiled import compiled
 from recsys.features.users import NO_ITEM, UserBatch
 from recsys.registry.bundle import BundleWriter
 
@@ -16,6 +17,13 @@ class Ranked:
 
     item_rows: NDArray[np.int32]  # shape (users, n)
     scores: NDArray[np.float32]  # shape (users, n), falling
+
+    @classmethod
+    def nothing(cls, n_users: int, n: int) -> "Ranked":
+        """Return rows of padding, to be filled."""
+        return cls(
+            np.full((n_users, n), NO_ITEM, dtype=np.int32), np.full((n_users, n), -np.inf, dtype=np.float32)
+        )
 
 
 class RecallSource(Protocol):
@@ -65,45 +73,26 @@ def first_allowed(
         blocked: shape (users, items).
         n: how many to keep; shorter rows come back padded.
     """
-    users = np.arange(len(item_rows))[:, None]
-    keep = (item_rows >= 0) & ~blocked[users, item_rows]
-    order = np.argsort(~keep, axis=1, kind="stable")[:, :n]
-    kept = np.take_along_axis(keep, order, axis=1)
-    rows = np.where(kept, np.take_along_axis(item_rows, order, axis=1), NO_ITEM)
-    best = np.where(kept, np.take_along_axis(scores, order, axis=1), -np.inf)
-    if rows.shape[1] < n:
-        short = ((0, 0), (0, n - rows.shape[1]))
-        rows = np.pad(rows, short, constant_values=NO_ITEM)
-        best = np.pad(best, short, constant_values=-np.inf)
-    return Ranked(rows.astype(np.int32), best.astype(np.float32))
+    kept = Ranked.nothing(len(item_rows), n)
+    _keep_first(item_rows, scores, blocked, kept.item_rows, kept.scores)
+    return kept
 
 
-def top_of_dense(scores: NDArray[np.float32], blocked: NDArray[np.bool_], n: int) -> Ranked:
-    """Return the ``n`` best items of a score table with positive scores; items at 0 are unknown.
-
-    Args:
-        scores: shape (users, items); 0.0 means that nothing is known.
-        blocked: same shape.
-        n: how many to keep.
-    """
-    open_scores = np.where(blocked, np.float32(0.0), scores)
-    best = _largest(open_scores, min(n, scores.shape[1]))
-    found = np.take_along_axis(open_scores, best, axis=1)
-    order = np.lexsort((best, -found), axis=1)  # ties broken by row, so runs agree
-    rows = np.take_along_axis(best, order, axis=1)
-    found = np.take_along_axis(found, order, axis=1)
-    return first_allowed(np.where(found > 0, rows, NO_ITEM).astype(np.int32), found, blocked, n)
-
-
-def _largest(scores: NDArray[np.float32], k: int) -> NDArray[np.intp]:
-    """Return the columns of the ``k`` largest scores of each row, unordered; of ties, the first columns."""
-    if k >= scores.shape[1]:
-        return np.broadcast_to(np.arange(k), (len(scores), k))
-    best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    found = np.take_along_axis(scores, best, axis=1)
-    least = found.min(axis=1, keepdims=True)
-    n_tied = np.count_nonzero(scores == least, axis=1)
-    cut = (n_tied > np.count_nonzero(found == least, axis=1)) & (least[:, 0] > 0)
-    for row in np.flatnonzero(cut):  # a partition takes any of the ties: it differs between processors
-        best[row] = np.argsort(-scores[row], kind="stable")[:k]
-    return best
+@compiled
+def _keep_first(
+    item_rows: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    blocked: NDArray[np.bool_],
+    kept_rows: NDArray[np.int32],
+    kept_scores: NDArray[np.float32],
+) -> None:
+    for user in range(len(item_rows)):
+        place = 0
+        for column in range(item_rows.shape[1]):
+            row = item_rows[user, column]
+            if place == kept_rows.shape[1]:
+                break
+            if row >= 0 and not blocked[user, row]:
+                kept_rows[user, place] = row
+                kept_scores[user, place] = scores[user, column]
+                place += 1

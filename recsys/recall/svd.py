@@ -52,8 +52,8 @@ class SvdSource:
     name: str = "svd"
 
     def _vectors(self, users: UserBatch) -> NDArray[np.float32]:
-        weights = position_decay(users, self.config.time_constant_items, self.config.history_length)
-        return weighted_sum(users, self.index.vectors, weights)
+        decay = position_decay(self.config.time_constant_items, self.config.history_length)
+        return weighted_sum(users, self.index.vectors, decay)
 
     def search(self, users: UserBatch, n: int, blocked: NDArray[np.bool_]) -> Ranked:
         """Name the items nearest to the user."""

@@ -40,8 +40,8 @@ class TagsSource:
     name: str = "tags"
 
     def _profiles(self, users: UserBatch) -> NDArray[np.float32]:
-        weights = position_decay(users, self.config.time_constant_items, self.config.history_length)
-        profiles = weighted_sum(users, self.index.vectors, weights)
+        decay = position_decay(self.config.time_constant_items, self.config.history_length)
+        profiles = weighted_sum(users, self.index.vectors, decay)
         length = np.sqrt(np.sum(profiles * profiles, axis=1, keepdims=True))
         unit = profiles / np.where(length > 0, length, np.float32(1.0))
         return unit.astype(np.float32, copy=False)

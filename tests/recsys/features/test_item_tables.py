@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import fields
 
 import numpy as np
 import polars as pl
@@ -71,7 +72,7 @@ def test_both_tables_come_back_from_a_bundle(
 ) -> None:
     items = fit_items(catalogue_of(2, tags=[["a"], []], published_s=[5.0, None]))
     read = ItemTable.load(bundle_of(items.save))
-    for name in ItemTable.__slots__:
+    for name in (field.name for field in fields(ItemTable)):
         assert np.array_equal(getattr(read, name), getattr(items, name), equal_nan=True), name
     statistics = fit_statistics(log_of([[1]], 2))
     read_statistics = ItemStatistics.load(bundle_of(statistics.save))

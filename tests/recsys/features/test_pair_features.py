@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recsys.core.clock import SECONDS_PER_DAY, SECONDS_PER_HOUR
+from recsys.core.clock import SECONDS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_YEAR
 from recsys.features import pairs
 from recsys.features.items import ItemTable
 from recsys.features.popularity import PopularityTable
@@ -13,7 +13,7 @@ from recsys.features.users import ACTIVITY_LIMIT, NO_ITEM, UserBatch
 
 UsersOf = Callable[..., UserBatch]
 
-DAY, YEAR = SECONDS_PER_DAY, pairs.SECONDS_PER_YEAR
+DAY, YEAR = SECONDS_PER_DAY, SECONDS_PER_YEAR
 NAN = float("nan")
 ITEMS = ItemTable(
     tag_vectors=np.zeros((4, 1), dtype=np.float32),

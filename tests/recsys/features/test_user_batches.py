@@ -80,14 +80,14 @@ def test_users_taken_out_of_a_batch_keep_what_is_theirs(
     assert np.array_equal(taken.history_times_s, users.history_times_s[rows])
 
 
-def test_weights_decay_by_position_and_vanish_where_padded(users_of: UsersOf) -> None:
-    weights = position_decay(users_of([[1, 2, 3], [4]]), 2.0, 3)
-    assert weights[0].tolist() == pytest.approx([1.0, np.exp(-0.5), np.exp(-1.0)])
-    assert weights[1].tolist() == [1.0, 0.0, 0.0]
+def test_weights_decay_by_position() -> None:
+    assert position_decay(2.0, 3).tolist() == pytest.approx([1.0, np.exp(-0.5), np.exp(-1.0)])
 
 
-def test_a_weighted_sum_of_vectors_starts_with_the_latest_item(users_of: UsersOf) -> None:
+def test_a_weighted_sum_of_vectors_starts_with_the_latest_item_and_ends_with_the_decay(
+    users_of: UsersOf,
+) -> None:
     vectors = np.array([[1.0, 0.0], [0.0, 1.0], [5.0, 5.0]], dtype=np.float32)
-    users = users_of([[0, 1], [2], []])
-    weights = np.array([[2.0, 3.0], [1.0, 0.0], [0.0, 0.0]], dtype=np.float32)
-    assert weighted_sum(users, vectors, weights).tolist() == [[3.0, 2.0], [5.0, 5.0], [0.0, 0.0]]
+    users = users_of([[2, 0, 1], [2], []])
+    decay = np.array([2.0, 3.0], dtype=np.float32)  # the latest item, which stands last, and the one before
+    assert weighted_sum(users, vectors, decay).tolist() == [[3.0, 2.0], [10.0, 10.0], [0.0, 0.0]]

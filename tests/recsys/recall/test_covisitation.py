@@ -46,12 +46,6 @@ def test_search_names_neighbours_and_nothing_else(log_of: LogOf, users_of: Users
     assert found.item_rows.tolist() == [[2, 0, NO_ITEM], [NO_ITEM] * 3]
 
 
-def test_similar_items_are_the_strongest_neighbours_never_the_item_itself(log_of: LogOf) -> None:
-    source = fit_covisitation(log_of([[0, 1, 2]], 4), RAW)
-    assert source.similar(1, 3).item_rows.tolist() == [[2, 0, NO_ITEM]]
-    assert source.similar(3, 1).item_rows.tolist() == [[NO_ITEM]]
-
-
 def test_transitions_are_shares_of_how_often_the_first_was_chosen(log_of: LogOf) -> None:
     log = log_of([[0, 1, 2], [0, 2]], 4)
     table = fit_transitions(log, TransitionsConfig(smoothing=2.0))
