@@ -1,0 +1,1 @@
+"""Who asks what: the schedule says when, traffic says what."""

@@ -1,0 +1,1 @@
+"""How requests travel: one protocol, several clients, one conformance suite."""
