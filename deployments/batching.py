@@ -31,6 +31,11 @@ class MicroBatcher(Generic[Asked, Answered]):
         self._under_way: set[asyncio.Task[None]] = set()
         self._send_later: asyncio.Handle | None = None
 
+    @property
+    def n_waiting(self) -> int:
+        """Requests that are in no batch yet."""
+        return len(self._waiting)
+
     async def ask(self, asked: Asked) -> Answered:
         """Return the answer to one request."""
         loop = asyncio.get_running_loop()

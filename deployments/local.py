@@ -6,26 +6,51 @@ It prints one line when it answers, and ends when its standard input does: so it
 import os
 import signal
 import sys
+import time
 from math import ceil
 
 import ray
 from ray import serve
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
-from deployments.graph import build
+from deployments.graph import application, build
 from deployments.local_settings import READY, LocalArgs
-from deployments.settings import GraphArgs, Replicas
+from deployments.settings import GraphArgs
+from recsys.core.errors import UnavailableError
 
+_NAME = "marquee"
+_POLL_S = 0.1
 _OBJECT_STORE_BYTES = 100 << 20  # little goes through it: calls travel by value
 
 
 def cpus_counted(args: GraphArgs) -> int:
     """Return how many cores Ray has to be told of for all replicas to find room."""
+    most = args.autoscaling and args.autoscaling.most
+    router, recall, ranking = most or (args.router.replicas, args.recall.replicas, args.ranking.replicas)
+    per_lane = recall * args.recall.cpus + ranking * args.ranking.cpus
+    return max(os.cpu_count() or 1, ceil(router * args.router.cpus + len(args.lanes) * per_lane))
 
-    def needed(replicas: Replicas) -> float:
-        return replicas.replicas * replicas.cpus
 
-    per_lane = needed(args.recall) + needed(args.ranking)
-    return max(os.cpu_count() or 1, ceil(needed(args.router) + len(args.lanes) * per_lane))
+def deploy(args: GraphArgs) -> None:
+    """Deploy the graph on the Serve that runs, and wait until its first processes do.
+
+    Raises:
+        UnavailableError: Ray Serve says why it could not.
+    """
+    if args.autoscaling is None:
+        serve.run(build(args), name=_NAME)
+        return
+    # A policy for a whole application is taken from a config alone, and this is what `serve deploy` ends in.
+    config = ServeDeploySchema(applications=[application(args, args.autoscaling, _NAME)])
+    client = _get_global_client()
+    if client is None:
+        raise UnavailableError("Ray Serve", "it is not started")
+    client.deploy_apps(config)
+    while (status := serve.status().applications[_NAME]).status is not ApplicationStatus.RUNNING:
+        if status.status is ApplicationStatus.DEPLOY_FAILED:
+            raise UnavailableError("graph", status.message)
+        time.sleep(_POLL_S)
 
 
 def run(args: LocalArgs) -> None:
@@ -41,7 +66,7 @@ def run(args: LocalArgs) -> None:
     )
     try:
         serve.start(http_options={"host": args.host, "port": args.port})
-        serve.run(build(args.graph), name="marquee")
+        deploy(args.graph)
         sys.stdout.write(f"{READY}\n")
         sys.stdout.flush()
         sys.stdin.read()

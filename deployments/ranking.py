@@ -1,8 +1,11 @@
 """The ranking deployment of a lane."""
 
+import time
+
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.autoscaling.demand import stage_report
 from deployments.bundles import holder_for
 from deployments.lane import BundleHolder, Following, Holding
 from deployments.settings import GraphArgs
@@ -16,6 +19,7 @@ class Ranking:
 
     def __init__(self, holder: BundleHolder[RankingStage]) -> None:
         self._holder = holder
+        self._served = 0
 
     async def rank(self, bundle: str, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]:
         """Return the score of each candidate, shape (users, candidates), -inf where padded.
@@ -25,11 +29,16 @@ class Ranking:
         Raises:
             UnavailableError: that bundle is not loaded here.
         """
+        self._served += len(users)
         return self._holder.get(bundle).rank(users, candidates)
 
     def holding(self) -> Holding:
         """Say which bundles are loaded here."""
         return self._holder.holding()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Say what was done here so far. Serve asks on the event loop: it is that thread's time."""
+        return stage_report(self._served, busy_s=time.thread_time())
 
 
 class RankingReplica(Ranking):

@@ -1,7 +1,9 @@
 """The recall deployment of a lane."""
 
+import time
 from collections.abc import Sequence
 
+from deployments.autoscaling.demand import stage_report
 from deployments.bundles import holder_for
 from deployments.lane import BundleHolder, Following, Holding
 from deployments.settings import GraphArgs
@@ -16,6 +18,7 @@ class Recall:
 
     def __init__(self, holder: BundleHolder[RecallStage]) -> None:
         self._holder = holder
+        self._served = 0
 
     async def recall(
         self, bundle: str, users: UserBatch, n: int, filters: Sequence[Filters | None] | None
@@ -28,11 +31,16 @@ class Recall:
         Raises:
             UnavailableError: that bundle is not loaded here.
         """
+        self._served += len(users)
         return self._holder.get(bundle).recall(users, n, filters)
 
     def holding(self) -> Holding:
         """Say which bundles are loaded here."""
         return self._holder.holding()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Say what was done here so far. Serve asks on the event loop: it is that thread's time."""
+        return stage_report(self._served, busy_s=time.thread_time())
 
 
 class RecallReplica(Recall):

@@ -4,10 +4,12 @@ import asyncio
 import logging
 import os
 import socket
+import time
 
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
+from deployments.autoscaling.demand import router_report
 from deployments.bundles import holder_for
 from deployments.handles import HandleStages
 from deployments.ingress import make_app
@@ -64,6 +66,15 @@ class RouterReplica:
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Return what answers HTTP; Ray Serve calls this once, after the constructor."""
         return make_app(self._service, adds_id=False)
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Say what was asked here so far. Serve asks on the event loop: it is that thread's time."""
+        router, traffic = self._service.router, self._service.traffic
+        documents = [traffic.in_force.document] if traffic.in_force is not None else []
+        documents += [traffic.wanted] if traffic.wanted is not None else []
+        return router_report(
+            router.demand, busy_s=time.thread_time(), waiting=router.n_waiting, documents=documents
+        )
 
     async def _keep_up(self, poll_s: float) -> None:
         while True:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.audience import audience
+from deployments.autoscaling.demand import Demand
 from deployments.batching import MicroBatcher
 from deployments.guard import Guard
 from deployments.lists import answers, hidden_from, popular_list, ranked_lists
@@ -59,6 +60,7 @@ class Router:
         self._recall = {lane: Guard("recall", lane, deadlines.recall_s, breaker, clock) for lane in stages}
         self._ranking = {lane: Guard("ranking", lane, deadlines.ranking_s, breaker, clock) for lane in stages}
         self._batcher = MicroBatcher(self.answer_all, batch)
+        self.demand = Demand(clock)
         self._threads = ThreadPoolExecutor(_STATE_THREADS, thread_name_prefix="user-state")
 
     async def answer(self, question: Question) -> Answer:
@@ -67,7 +69,13 @@ class Router:
         Raises:
             UnavailableError: this router has not loaded any bundle yet.
         """
-        return await self._batcher.ask(question)
+        with self.demand.request():
+            return await self._batcher.ask(question)
+
+    @property
+    def n_waiting(self) -> int:
+        """Questions that are in no batch yet."""
+        return self._batcher.n_waiting
 
     def popular(self, question: Question) -> Answer:
         """Answer with what is popular, whoever asks.

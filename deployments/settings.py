@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from deployments.autoscaling.settings import AutoscalingSettings
 from recsys.core.settings import FrozenModel
 from recsys.rollout.traffic import LANES, Name
 
@@ -105,6 +106,9 @@ class GraphArgs(FrozenModel):
 
     ranking: Replicas = Replicas()
     """Per lane."""
+
+    autoscaling: AutoscalingSettings | None = None
+    """How the graph grows and shrinks, whatever ``replicas`` says above; None: it keeps its size."""
 
     batch: BatchSettings = BatchSettings()
     """Micro-batching in the router."""

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from deployments.autoscaling.settings import AutoscalingSettings, Bounds
 from deployments.launcher import running_graph
 from deployments.settings import BatchSettings, GraphArgs, Replicas
 from recsys.core.clock import unix_clock
@@ -41,6 +42,13 @@ def main(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = DEFAULT_PORT,
     routers: Annotated[int, typer.Option(min=1, help="Router processes.")] = 2,
     per_stage: Annotated[int, typer.Option(min=1, help="Recall and ranking processes per lane.")] = 1,
+    autoscale_to: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Grow to so many recall and ranking processes per lane; --per-stage is the least.",
+        ),
+    ] = None,
     in_flight: Annotated[int, typer.Option(min=1, help="Batches under way at once in a router.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
 ) -> None:
@@ -50,11 +58,21 @@ def main(
             "router": Replicas(replicas=routers),
             "recall": Replicas(replicas=per_stage),
             "ranking": Replicas(replicas=per_stage),
+            "autoscaling": _autoscaling(routers, per_stage, autoscale_to),
             "batch": BatchSettings(max_in_flight=in_flight),
         }
     )
     begin_traffic(args)
     serve_until_stopped(args, host=host, port=port, as_json=as_json)
+
+
+def _autoscaling(routers: int, least: int, most: int | None) -> AutoscalingSettings | None:
+    if most is None:
+        return None
+    if most < least:
+        raise typer.BadParameter(f"{most} is below --per-stage ({least})", param_hint="--autoscale-to")
+    stage = Bounds(least=least, most=most)
+    return AutoscalingSettings(router=Bounds(least=routers, most=routers), recall=stage, ranking=stage)
 
 
 def graph_args(home: Path, *, registry: Path | None = None, state: str | None = None) -> GraphArgs:

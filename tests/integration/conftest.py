@@ -34,13 +34,18 @@ class Serving:
         return int(self.graph.address.rpartition(":")[2])
 
 
+Trainer = Callable[[Path], Callable[[int], str]]
+
+
 @pytest.fixture(scope="session")
-def serving(simulated: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """Run the graph of ``marquee serve``."""
+def trainer(simulated: Dataset) -> Trainer:
+    """Return what makes, for a registry, what trains bundles into it; the first is in channel stable."""
     if sys.platform != "linux":
         pytest.skip("HAProxy for Ray Serve comes for Linux alone")
-    home = tmp_path_factory.mktemp("serving")
-    registry = LocalRegistry(home / "registry")
+    return lambda folder: _trainer(simulated, LocalRegistry(folder))
+
+
+def _trainer(simulated: Dataset, registry: LocalRegistry) -> Callable[[int], str]:
 
     def trained(n_trees: int) -> str:
         config = TrainingConfig(
@@ -51,6 +56,16 @@ def serving(simulated: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Ite
         return train(simulated, registry, config, key=f"{n_trees}", now_s=0.0).bundle.name
 
     registry.promote(trained(5), "stable", expected=None, by="test", now_s=0.0)
+    return trained
+
+
+@pytest.fixture(scope="session")
+def serving(
+    simulated: Dataset, trainer: Trainer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serving]:
+    """Run the graph of ``marquee serve``."""
+    home = tmp_path_factory.mktemp("serving")
+    trained = trainer(home / "registry")
     args = graph_args(Path(home))
     begin_traffic(args)
     with running_graph(args, host="127.0.0.1", port=free_ports(1)[0]) as graph:

@@ -1,0 +1,117 @@
+"""What one router or stage replica counts about itself, for the policy to read."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from recsys.core.clock import Clock
+from recsys.rollout.traffic import TrafficDocument
+
+ASKED = "asked"  # requests so far
+WAITING = "waiting"  # requests that wait now
+TAIL = "tail_s"  # 99th percentile lately; NOTHING_MEASURED when there were too few answers
+BUSY = "busy_s"  # seconds of processor time of the event loop so far
+SERVED = "served"  # requests, not batches, that a stage has worked on so far
+BUNDLE = "bundle:"  # + lane: 1.0 when a document gives it a bundle
+ARM = "arm:"  # + lane: 1.0 when a document sends users to it
+SHARE = "share:"  # + lane: the largest share of users that a document gives it
+NOTHING_MEASURED = -1.0  # Ray Serve takes numbers only
+
+_EDGES_S = 0.001 * 1.2 ** np.arange(50)  # 1 ms to 7.6 s, each a fifth above the one before
+_FEWEST = 100  # answers, for a 99th percentile to mean anything
+
+
+class Demand:
+    """Counts requests as they arrive at a router, and how long their answers take.
+
+    Args:
+        clock: monotonic seconds.
+        window_s: the tail is that of the last window, and of the one before it.
+    """
+
+    def __init__(self, clock: Clock, window_s: float = 5.0) -> None:
+        self._clock = clock
+        self._window_s = window_s
+        self._asked = 0
+        self._under_way = 0
+        self._begun_s = clock()
+        self._took = np.zeros((2, _EDGES_S.size + 1), dtype=np.int64)  # last window, this one
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Count a request from here to the end of the block, whatever comes of it."""
+        started_s = self._clock()
+        self._asked += 1
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._turn()
+            self._took[1, np.searchsorted(_EDGES_S, self._clock() - started_s)] += 1
+
+    @property
+    def asked(self) -> int:
+        """Requests so far."""
+        return self._asked
+
+    @property
+    def under_way(self) -> int:
+        """Requests that have arrived and are not answered."""
+        return self._under_way
+
+    def tail_s(self) -> float | None:
+        """Return the 99th percentile, rounded up by a fifth at most; None after fewer than 100 answers."""
+        self._turn()
+        counts = self._took.sum(axis=0)
+        if counts.sum() < _FEWEST:
+            return None
+        bucket = int(np.searchsorted(np.cumsum(counts), 0.99 * counts.sum()))
+        return float(_EDGES_S[min(bucket, _EDGES_S.size - 1)])
+
+    def _turn(self) -> None:
+        """Begin a new window when this one is over; after a long silence both are empty."""
+        passed_s = self._clock() - self._begun_s
+        if passed_s < self._window_s:
+            return
+        self._took[0] = self._took[1] if passed_s < 2 * self._window_s else 0
+        self._took[1] = 0
+        self._begun_s = self._clock()
+
+
+def router_report(
+    demand: Demand, *, busy_s: float, waiting: int, documents: Iterable[TrafficDocument]
+) -> dict[str, float]:
+    """Return what a router tells the policy.
+
+    Args:
+        demand: its counts.
+        busy_s: processor time of its event loop so far.
+        waiting: requests that have not been sent on yet.
+        documents: the traffic document in force, and the one that waits to be.
+    """
+    tail_s = demand.tail_s()
+    report = {
+        ASKED: float(demand.asked),
+        WAITING: float(waiting),
+        TAIL: NOTHING_MEASURED if tail_s is None else tail_s,
+        BUSY: busy_s,
+    }
+    for document in documents:
+        for name, value in _of_lanes(document):
+            report[name] = max(value, report.get(name, 0.0))
+    return report
+
+
+def _of_lanes(document: TrafficDocument) -> Iterator[tuple[str, float]]:
+    for lane, bundle in document.lanes.items():
+        shares = [arm.share for arm in document.arms if arm.lane == lane]
+        yield f"{BUNDLE}{lane}", float(bundle is not None)
+        yield f"{ARM}{lane}", float(bool(shares))
+        yield f"{SHARE}{lane}", sum(shares)
+
+
+def stage_report(served: int, *, busy_s: float) -> dict[str, float]:
+    """Return what a replica of recall or ranking tells the policy."""
+    return {SERVED: float(served), BUSY: busy_s}
