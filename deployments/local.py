@@ -71,6 +71,8 @@ def run(args: LocalArgs) -> None:
         sys.stdout.flush()
         sys.stdin.read()
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # we are stopping already
+        serve.shutdown()  # type: ignore[no-untyped-call]  # Ray; in good order: routers write what they hold
         ray.shutdown()
 
 

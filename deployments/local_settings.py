@@ -45,6 +45,7 @@ def serve_environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_RETRIES": "3",
         "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "65536",  # only requests that fit into it are tried again
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",  # as HAProxy learns here within one who leaves
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(proxy / "c"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(proxy / "a"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(proxy / "m"),

@@ -33,6 +33,7 @@ STAGE_SECONDS = Histogram(
 )
 DEGRADED = Counter("marquee_degraded", "Answers without this stage", ["stage", "why"])
 EVENTS = Counter("marquee_events", "Events by what became of them", ["fate"])
+EXPOSURES = Counter("marquee_exposures", "Answers by what became of their exposure", ["fate"])
 STATE_ERRORS = Counter("marquee_state_errors", "Calls of the user state that failed", ["call"])
 
 

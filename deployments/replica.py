@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from deployments.autoscaling.demand import router_report
 from deployments.bundles import holder_for
+from deployments.exposures import open_exposures
 from deployments.handles import HandleStages
 from deployments.ingress import make_app
 from deployments.intake import Intake
@@ -42,6 +43,7 @@ class RouterReplica:
         ranking: dict[str, DeploymentHandle[RankingReplica]],
     ) -> None:
         write_answers_whole()
+        writer_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
         holders = {lane: holder_for(args, lane, Showcase.load) for lane in args.lanes}
         stages = {lane: HandleStages(recall[lane], ranking[lane]) for lane in args.lanes}
         traffic = TrafficFollower(FileTrafficStore(args.traffic), holders, stages)
@@ -54,8 +56,8 @@ class RouterReplica:
             deadlines=args.deadlines,
             breaker=args.breaker,
             clock=monotonic_clock,
+            exposures=open_exposures(args.exposures, writer_id),
         )
-        writer_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
         self._log_writer = EventLogWriter(args.event_log, writer_id)
         intake = Intake(self._log_writer, state, deadline_s=_STATE_WRITE_S)
         self._service = Service(router, intake, traffic, args.limits, unix_clock, monotonic_clock)
@@ -75,6 +77,10 @@ class RouterReplica:
         return router_report(
             router.demand, busy_s=time.thread_time(), waiting=router.n_waiting, documents=documents
         )
+
+    def __del__(self) -> None:
+        """Write down what was answered last; Ray Serve calls this when it stops a replica in good order."""
+        self._service.router.close()
 
     async def _keep_up(self, poll_s: float) -> None:
         while True:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from deployments.audience import audience
 from deployments.autoscaling.demand import Demand
 from deployments.batching import MicroBatcher
+from deployments.exposures import Exposures
 from deployments.guard import Guard
 from deployments.lists import answers, hidden_from, popular_list, ranked_lists
 from deployments.metrics import BATCH_SIZE, DEGRADED, STATE_ERRORS
@@ -40,6 +41,7 @@ class Router:
         deadlines: how long each stage may take.
         breaker: when a failing stage is left alone.
         clock: monotonic seconds.
+        exposures: takes down what is answered; None: nobody does.
     """
 
     def __init__(
@@ -52,10 +54,12 @@ class Router:
         deadlines: Deadlines,
         breaker: BreakerSettings,
         clock: Clock,
+        exposures: Exposures | None = None,
     ) -> None:
         self._in_force = in_force
         self._stages = stages
         self._state = state
+        self._exposures = exposures
         self._reading = Guard("state", "", deadlines.state_s, breaker, clock)
         self._recall = {lane: Guard("recall", lane, deadlines.recall_s, breaker, clock) for lane in stages}
         self._ranking = {lane: Guard("ranking", lane, deadlines.ranking_s, breaker, clock) for lane in stages}
@@ -88,11 +92,16 @@ class Router:
         showcase = in_force.lanes[lane]
         users = audience([question], [EMPTY], showcase)
         shown = [popular_list(showcase, question, hidden_from(users, 0))]
-        return answers(showcase, [question], shown, [arm], [[]])[0]
+        made = answers(showcase, [question], shown, [arm], [[]])
+        if self._exposures is not None:
+            self._exposures.served([question], made, call="popular")
+        return made[0]
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads end; what was answered is on the disk then."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._exposures is not None:
+            self._exposures.close()
 
     async def answer_all(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer a batch: one call to the user state, then one to recall and ranking per lane.
@@ -122,7 +131,10 @@ class Router:
                 answered[place] = answer
 
         await asyncio.gather(*(answer_lane(lane, own) for lane, own in places.items()))
-        return [answer for answer in answered if answer is not None]
+        complete = [answer for answer in answered if answer is not None]
+        if self._exposures is not None:
+            self._exposures.served(questions, complete)
+        return complete
 
     def _now_in_force(self) -> InForce:
         in_force = self._in_force()

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from deployments.autoscaling.settings import AutoscalingSettings
 from recsys.core.settings import FrozenModel
+from recsys.eventlog.exposure_writer import ExposureConfig
 from recsys.rollout.traffic import LANES, Name
 
 
@@ -71,6 +72,19 @@ class Limits(FrozenModel):
     """Events in one call."""
 
 
+class ExposureSettings(FrozenModel):
+    """Where it is taken down what was served to whom."""
+
+    folder: Path | None = None
+    """Routers write files into it, side by side; None: nothing is taken down."""
+
+    key: Path | None = None
+    """File of the secret behind the pseudonyms of users; made when missing. None: beside the folder."""
+
+    files: ExposureConfig = ExposureConfig()
+    """How files are cut, how much may wait, how long they are kept."""
+
+
 class GraphArgs(FrozenModel):
     """What the graph is built from; Ray Serve hands the ``args`` of a Serve config to this model."""
 
@@ -121,6 +135,9 @@ class GraphArgs(FrozenModel):
 
     limits: Limits = Limits()
     """Per request."""
+
+    exposures: ExposureSettings = ExposureSettings()
+    """Per router."""
 
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables of every replica."""

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from deployments.autoscaling.settings import AutoscalingSettings, Bounds
 from deployments.launcher import running_graph
-from deployments.settings import BatchSettings, GraphArgs, Replicas
+from deployments.settings import BatchSettings, ExposureSettings, GraphArgs, Replicas
 from recsys.core.clock import unix_clock
 from recsys.core.errors import NotFoundError
 from recsys.eventlog.replay import replay
@@ -50,10 +50,11 @@ def main(
         ),
     ] = None,
     in_flight: Annotated[int, typer.Option(min=1, help="Batches under way at once in a router.")] = 3,
+    exposures: Annotated[bool, typer.Option(help="Take down what is served, under HOME/exposures.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
 ) -> None:
     """Serve the bundles that the traffic document names; the first time, the one in channel stable."""
-    args = graph_args(home, registry=registry, state=state).model_copy(
+    args = graph_args(home, registry=registry, state=state, exposures=exposures).model_copy(
         update={
             "router": Replicas(replicas=routers),
             "recall": Replicas(replicas=per_stage),
@@ -75,7 +76,9 @@ def _autoscaling(routers: int, least: int, most: int | None) -> AutoscalingSetti
     return AutoscalingSettings(router=Bounds(least=routers, most=routers), recall=stage, ranking=stage)
 
 
-def graph_args(home: Path, *, registry: Path | None = None, state: str | None = None) -> GraphArgs:
+def graph_args(
+    home: Path, *, registry: Path | None = None, state: str | None = None, exposures: bool = True
+) -> GraphArgs:
     """Return the settings of a graph whose files lie in one folder."""
     home = home.absolute()
     return GraphArgs(
@@ -83,6 +86,7 @@ def graph_args(home: Path, *, registry: Path | None = None, state: str | None = 
         traffic=home / "traffic.json",
         state_url=state or f"sqlite:///{home / 'state.db'}",
         event_log=home / "events",
+        exposures=ExposureSettings(folder=home / "exposures" if exposures else None),
     )
 
 

@@ -47,6 +47,7 @@ def main(
     config: Annotated[
         Path | None, typer.Option(help="JSON file with training settings that differ from the defaults.")
     ] = None,
+    exposures: Annotated[bool, typer.Option(help="Take down what is served, in its folder in HOME.")] = True,
 ) -> None:
     """Data, training, registry, traffic, graph: then it answers, until Ctrl-C."""
     console = Console(stderr=True)
@@ -72,7 +73,7 @@ def main(
             "--no-gate",  # a first look; `marquee train` keeps its gate
             *settings,
         )
-    args = graph_args(own)
+    args = graph_args(own, exposures=exposures)
     dataset = load_dataset(folder, now_s=unix_clock()).dataset
     console.print("[b]3[/b] histories of the data's users into the user state")
     if dataset.interactions.height <= _MOST_SEEDED:

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.cursor import item_hashes
+from deployments.exposures import Exposures
 from deployments.intake import Intake
 from deployments.lane import BundleHolder, Holding
 from deployments.router import Router
@@ -222,6 +223,7 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
         loaded: bool = True,
         batch: BatchSettings | None = None,
         limits: Limits | None = None,
+        exposures: Exposures | None = None,
     ) -> Replica:
         stages = FakeStages(showcase, recall, ranking)
         store = FakeState(SqliteUserState(tmp_path / "state.db"), state)
@@ -250,6 +252,7 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
             deadlines=Deadlines(state_s=1.0, recall_s=DEADLINE_S, ranking_s=DEADLINE_S),
             breaker=BreakerSettings(failures=3, rest_s=60.0),
             clock=monotonic_clock,
+            exposures=exposures,
         )
         service = Service(
             router,

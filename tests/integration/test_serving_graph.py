@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import httpx
 import orjson
+import polars as pl
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +21,9 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
+from deployments.settings import ExposureSettings
 from loadtest.bench.client import Outcome, drive, post
+from recsys.eventlog.exposure_reader import scan_exposures
 from recsys.rollout.traffic import Arm
 from recsys.rollout.traffic_file import FileTrafficStore
 
@@ -38,6 +41,7 @@ class Graph(Protocol):
 class Args(Protocol):
     registry: Path
     traffic: Path
+    exposures: ExposureSettings
 
 
 class Serving(Protocol):
@@ -99,6 +103,20 @@ def test_an_event_is_known_to_the_very_next_request(client: httpx.Client) -> Non
     assert ids(after) != ids(before)[1:]  # the taste has moved, the item is not just gone
     assert client.delete("/users/grace").status_code == 200
     assert ids(recommended(client, user_id="grace", top_n=10)) == ids(before)
+
+
+def test_what_was_shown_is_taken_down_under_another_name(serving: Serving, client: httpx.Client) -> None:
+    answer = recommended(client, user_id="hedy", top_n=5)
+    folder = serving.args.exposures.folder
+    assert folder is not None
+
+    def shown() -> list[list[str]]:
+        rows = scan_exposures(folder).filter(pl.col("request_id") == answer["request_id"])
+        frame = rows.collect()
+        assert "hedy" not in str(frame.to_dicts())
+        return [found.to_list() for found in frame["item_ids"]]
+
+    wait_until(lambda: shown() == [ids(answer)])
 
 
 def test_pages_run_through_the_catalogue_without_a_repeat(serving: Serving, client: httpx.Client) -> None:

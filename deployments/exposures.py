@@ -1,0 +1,130 @@
+"""What the router leaves behind of its answers: handed over once per batch, written elsewhere."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from deployments.metrics import EXPOSURES
+from deployments.question import Answer, Degradation, Question, ShownItem
+from deployments.settings import ExposureSettings
+from recsys.core.clock import monotonic_clock, unix_clock
+from recsys.eventlog.exposure import Exposure, Pseudonyms
+from recsys.eventlog.exposure_writer import ExposureThread, ExposureWriter, Fate
+
+_ANSWER_BYTES = 1_024  # of what is held of an answer in memory, ids of any length included
+_ITEM_BYTES = 160
+_CERTAIN = 1.0  # lists are deterministic: what was shown would always have been
+
+
+class _Held(NamedTuple):
+    """What is held of an answer until it is written; little of the question, which may exclude 1,000 ids."""
+
+    request_id: str
+    user_id: str | None
+    now_s: float
+    context: str | None
+    n_shown_before: int
+    arm: str
+    bundle: str
+    degraded: list[Degradation]
+    items: list[ShownItem]
+
+
+class Exposures:
+    """Takes down every answer of a router.
+
+    Args:
+        offer: takes what makes the exposures, their number and their size; see ``ExposureWriter.offer``.
+        pseudonyms: what users are called instead.
+        close: called in the end; writes what is held.
+    """
+
+    def __init__(
+        self,
+        offer: Callable[[Callable[[], Sequence[Exposure]], int, int], bool],
+        pseudonyms: Pseudonyms,
+        *,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._offer = offer
+        self._pseudonyms = pseudonyms
+        self.close = close
+
+    def served(
+        self, questions: Sequence[Question], answers: Sequence[Answer], *, call: str = "recommend"
+    ) -> None:
+        """Take down answers; returns within a microsecond per answer, and never fails.
+
+        Args:
+            questions: what was asked.
+            answers: what is sent, one per question.
+            call: "recommend", or "popular" for lists made for nobody in particular.
+        """
+        held = [
+            _Held(
+                asked.request_id,
+                asked.user_id,
+                asked.now_s,
+                asked.context,
+                len(asked.shown),
+                answer.arm,
+                answer.bundle,
+                answer.degraded,
+                answer.items,
+            )
+            for asked, answer in zip(questions, answers, strict=True)
+        ]
+        n_bytes = sum([_ANSWER_BYTES + _ITEM_BYTES * len(answer.items) for answer in answers])
+        self._offer(lambda: [self._exposure(one, call) for one in held], len(held), n_bytes)
+
+    def _exposure(self, held: _Held, call: str) -> Exposure:
+        items = held.items
+        return Exposure(
+            held.request_id,
+            held.now_s,
+            None if held.user_id is None else self._pseudonyms.of(held.user_id),
+            held.arm,
+            held.bundle,
+            call,
+            held.context,
+            held.n_shown_before,
+            override=False,  # nobody can choose their arm yet
+            cached=False,
+            degraded=[f"{missing.stage}: {missing.why}" for missing in held.degraded],
+            item_ids=[item.item_id for item in items],
+            scores=[item.score for item in items],
+            sources=[item.source for item in items],
+            propensities=[_CERTAIN] * len(items),
+        )
+
+
+def open_exposures(settings: ExposureSettings, writer_id: str) -> Exposures | None:
+    """Begin to write exposures as the settings say; None when they are off.
+
+    Raises:
+        DataFormatError: the key file holds no key.
+        OSError: it can neither be read nor made.
+    """
+    if settings.folder is None:
+        return None
+    for fate in Fate:
+        EXPOSURES.labels(fate.value)  # shown as 0 from the beginning
+    writer = ExposureWriter(
+        settings.folder,
+        writer_id,
+        config=settings.files,
+        clock=monotonic_clock,
+        unix_clock=unix_clock,
+        on_fate=_count,
+    )
+    pseudonyms = Pseudonyms.of_file(settings.key or key_beside(settings.folder))
+    return Exposures(writer.offer, pseudonyms, close=ExposureThread(writer).close)
+
+
+def key_beside(folder: Path) -> Path:
+    """Return where the key is unless it is set: beside the folder, so that the folder may be handed on."""
+    return folder.with_name(f"{folder.name}.key")
+
+
+def _count(fate: Fate, n_exposures: int) -> None:
+    EXPOSURES.labels(fate.value).inc(n_exposures)

@@ -1,0 +1,172 @@
+"""What was served, and what it takes to learn from it: one row per answer, nothing that names a person.
+
+A row per answer and not per item, because a list is chosen, shown and judged as a whole, and what belongs to
+all of it (who asked, who answered, what was missing) is then said once. :func:`impressions` turns it round.
+"""
+
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import polars as pl
+
+from recsys.core.durable import sync_file
+from recsys.core.errors import DataFormatError
+
+_KEY_BYTES = 32
+_PSEUDONYM_BYTES = 16  # two of a billion users share one with odds of 1 in 10^21
+
+OF_ITEMS = {
+    "item_ids": pl.List(pl.String),
+    "scores": pl.List(pl.Float32),
+    "sources": pl.List(pl.String),
+    "propensities": pl.List(pl.Float32),
+}
+"""Columns with one entry per item of the list, the top first."""
+
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "request_id": pl.String,
+    "served_at_s": pl.Float64,
+    "user_pseudonym": pl.String,
+    "arm": pl.String,
+    "bundle": pl.String,
+    "call": pl.String,
+    "context": pl.String,
+    "n_shown_before": pl.Int32,
+    "override": pl.Boolean,
+    "cached": pl.Boolean,
+    "degraded": pl.List(pl.String),
+    **OF_ITEMS,
+}
+"""Columns of exposures; the fields of :class:`Exposure`, in this order."""
+
+
+class Exposure(NamedTuple):
+    """One answer that left. A tuple and not a frozen dataclass: making one takes a third of the time."""
+
+    request_id: str  # events that follow from the answer name it
+    served_at_s: float  # Unix time, UTC: when the request came
+    user_pseudonym: str | None  # None: nobody in particular asked
+    arm: str
+    bundle: str
+    call: str  # "recommend"; "popular" was made for nobody and belongs to no arm's results
+    context: str | None
+    n_shown_before: int  # items of earlier pages: the top of this page has position n_shown_before + 1
+    override: bool  # whoever asked chose the arm: leave it out of comparisons
+    cached: bool
+    degraded: Sequence[str]  # "stage: why"
+    item_ids: Sequence[str]  # the top first
+    scores: Sequence[float]
+    sources: Sequence[str]
+    propensities: Sequence[float]  # chance the live policy had of showing each item there, in (0, 1]
+
+
+class Pseudonyms:
+    """Turns user ids into pseudonyms: always the same for a user, meaningless without the key.
+
+    Args:
+        key: 16 to 64 secret bytes.
+
+    Source: BLAKE2b with a key (RFC 7693, section 2.9).
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._begun = blake2b(key=key, digest_size=_PSEUDONYM_BYTES)  # the key is mixed in once, not per user
+
+    @classmethod
+    def of_file(cls, path: Path) -> Self:
+        """Read the key from a file; the first of all processes that ask makes it.
+
+        Raises:
+            DataFormatError: the file holds no key.
+            OSError: it can neither be read nor made.
+        """
+        with suppress(FileExistsError):
+            _make_key(path)
+        key = path.read_bytes()
+        if not _KEY_BYTES // 2 <= len(key) <= 2 * _KEY_BYTES:
+            raise DataFormatError(path, "a key of 16 to 64 bytes", f"{len(key)} bytes")
+        return cls(key)
+
+    def of(self, user_id: str) -> str:
+        """Return the pseudonym of a user, 32 hex digits."""
+        begun = self._begun.copy()
+        begun.update(user_id.encode())
+        return begun.hexdigest()
+
+
+class Chunk(NamedTuple):
+    """Some exposures as columns: those of the answers, and those of their items one after another."""
+
+    answers: pl.DataFrame  # SCHEMA without OF_ITEMS, and n_items
+    items: pl.DataFrame  # OF_ITEMS without the lists
+
+
+def chunk_of(exposures: Sequence[Exposure]) -> Chunk:
+    """Return exposures as columns; what holds the interpreter is over after a few microseconds per answer."""
+    columns = dict(zip(SCHEMA, zip(*exposures, strict=True), strict=True))
+    item_columns = {name: columns.pop(name) for name in OF_ITEMS}
+    answers = pl.DataFrame(columns, schema={name: SCHEMA[name] for name in columns}, strict=False)
+    n_items = pl.Series("n_items", [len(ids) for ids in item_columns["item_ids"]], dtype=pl.UInt32)
+    return Chunk(
+        answers.with_columns(n_items),
+        pl.DataFrame(
+            {name: pl.Series(list(chain.from_iterable(lists))) for name, lists in item_columns.items()},
+            schema={name: of.inner for name, of in OF_ITEMS.items()},
+        ),
+    )
+
+
+def frame_of(chunks: Sequence[Chunk]) -> pl.DataFrame:
+    """Return chunks as one frame of :data:`SCHEMA`.
+
+    Lists are put together here, for all chunks at once and without the interpreter: made from Python's lists
+    they would cost four times as much.
+    """
+    if not chunks:
+        return pl.DataFrame(schema=SCHEMA)
+    answers = pl.concat([chunk.answers for chunk in chunks]).with_row_index("answer")
+    items = pl.concat([chunk.items for chunk in chunks])
+    owners = answers.select(pl.col("answer").repeat_by("n_items").explode()).to_series()
+    owners = owners.drop_nulls()  # an answer without items has none
+    lists = items.insert_column(0, owners).group_by("answer", maintain_order=True).agg(pl.all())
+    joined = answers.join(lists, on="answer", how="left", maintain_order="left")
+    return joined.with_columns(pl.col(list(OF_ITEMS)).fill_null([])).select(*SCHEMA)
+
+
+def impressions(exposures: pl.LazyFrame) -> pl.LazyFrame:
+    """Return one row per item shown: ``item_id``, ``position`` (1 is the top of all pages), and the rest.
+
+    Args:
+        exposures: columns of :data:`SCHEMA`.
+    """
+    position = pl.int_ranges(1, pl.col("item_ids").list.len() + 1, dtype=pl.Int32) + pl.col("n_shown_before")
+    return (
+        exposures.filter(pl.col("item_ids").list.len() > 0)
+        .with_columns(position=position)
+        .explode("position", *OF_ITEMS)
+        .rename({"item_ids": "item_id", "scores": "score", "sources": "source", "propensities": "propensity"})
+    )
+
+
+def _make_key(path: Path) -> None:
+    """Make a key file whole or not at all; FileExistsError when there is one."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(temporary)  # unlike a rename, it replaces nobody's key
+        sync_file(path.parent)
+    finally:
+        temporary.unlink()
