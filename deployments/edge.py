@@ -1,5 +1,6 @@
 """What happens to every request, whatever it asks: its id, its size, its problem document, its figures."""
 
+import asyncio
 import logging
 import re
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.metrics import REQUEST_SECONDS, REQUESTS
 from deployments.problems import RefusalError, Wrong, problem_response
+from deployments.settings import Limits
 from recsys.core.clock import Clock
 
 _log = logging.getLogger(__name__)
@@ -17,7 +19,15 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _ID_HEADER = b"x-request-id"
 _UNKNOWN_ROUTE = "unknown"
 _STATE_ID = "request_id"
+
+OVERLOADED = "marquee.overloaded"
+"""In the scope: this request gets the popular list, because there is no room for it."""
+
+RATE_HEADERS = "marquee.rate_headers"
+"""In the scope: further headers of the answer, which tell a client about its rate."""
+
 _HUNG_UP = 499  # nginx's number for a client that did not wait
+_CLOSE = (("Connection", "close"),)  # nobody waits for the rest of the request
 _NOT_AN_ID = RefusalError(
     HTTPStatus.BAD_REQUEST,
     "X-Request-Id is not an id",
@@ -57,9 +67,9 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started_s = self._clock()
-        request_id, sane = _request_id(scope)
+        request_id, sane = request_id_in(scope)
         scope[_STATE_ID] = request_id
-        added = [(name, request_id.encode()) for name in self._added]
+        added = [(name, request_id.encode()) for name in self._added] + scope.get(RATE_HEADERS, [])
         status = 0  # none sent yet
 
         async def send_with_id(message: Message) -> None:
@@ -86,23 +96,29 @@ class Edge:
             REQUEST_SECONDS.labels(route).observe(self._clock() - started_s)
 
 
-async def body_of(request: Request, max_bytes: int) -> bytes:
+async def body_of(request: Request, limits: Limits) -> bytes:
     """Return the body of a request.
 
     Raises:
-        RefusalError: it is longer than ``max_bytes``; what comes behind them is not read.
+        RefusalError: it is too long (what comes behind the limit is not read), or too slow.
     """
+    max_bytes = limits.max_body_bytes
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit():
         raise RefusalError(HTTPStatus.BAD_REQUEST, f"Content-Length is {declared!r}, not a number")
     if int(declared) > max_bytes:
         raise _too_large(f"{declared} bytes", max_bytes)
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > max_bytes:
-            raise _too_large(f"more than {size - 1} bytes", max_bytes)
-        parts.append(part)
+    try:
+        async with asyncio.timeout(limits.body_s):
+            async for part in request.stream():
+                size += len(part)
+                if size > max_bytes:
+                    raise _too_large(f"more than {size - 1} bytes", max_bytes)
+                parts.append(part)
+    except TimeoutError as error:
+        slow = Wrong("body", f"{size} bytes in {limits.body_s:g} s", "all of it in that time")
+        raise RefusalError(HTTPStatus.REQUEST_TIMEOUT, str(slow), (slow,), _CLOSE) from error
     return b"".join(parts)
 
 
@@ -111,7 +127,7 @@ def _too_large(got: str, max_bytes: int) -> RefusalError:
     return RefusalError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(wrong), (wrong,))
 
 
-def _request_id(scope: Scope) -> tuple[str, bool]:
+def request_id_in(scope: Scope) -> tuple[str, bool]:
     """Return the client's id, or a new one; and whether the client's, if there is one, is sane."""
     for name, value in scope["headers"]:
         if name == _ID_HEADER:

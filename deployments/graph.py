@@ -5,7 +5,7 @@ from typing import Any
 
 from ray import serve
 from ray.serve import Application
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, BackpressureConfig
 from ray.serve.schema import LoggingConfig, ServeApplicationSchema
 
 from deployments.autoscaling.settings import AutoscalingSettings, Bounds
@@ -19,6 +19,11 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_
 """Replicas are the unit of scaling: threads of their own would only get into each other's way."""
 
 _POLICY = "deployments.autoscaling.serve_policy:ServePolicy"
+
+_SERVES_OWN = 64
+"""Calls of ``/-/healthz`` and the like, which the gate does not count."""
+
+_RETRY_AFTER_S = 2.0
 
 
 def build(args: GraphArgs) -> Application:
@@ -37,7 +42,13 @@ def build(args: GraphArgs) -> Application:
         ranking[lane] = serve.deployment(name=f"ranking-{lane}", **of_ranking)(RankingReplica).bind(
             args, lane
         )
-    router = serve.deployment(name="router", **of_router)(serve.ingress()(RouterReplica))
+    most = max(args.router.in_flight, args.overload.max_inside + _SERVES_OWN)
+    in_flight = {
+        "max_ongoing_requests": most,
+        "max_queued_requests": most,  # by default any number may wait; the gate lets nobody in who would
+        "backpressure_config": BackpressureConfig(status_code=503, retry_after_s=_RETRY_AFTER_S),
+    }
+    router = serve.deployment(name="router", **(of_router | in_flight))(serve.ingress()(RouterReplica))
     return router.bind(args, recall, ranking)
 
 

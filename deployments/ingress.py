@@ -27,7 +27,7 @@ from deployments.api import (
     RecommendRequest,
 )
 from deployments.docs_page import DOCS_PAGE
-from deployments.edge import PREFIX, SORRY, Edge, body_of, request_id_of
+from deployments.edge import OVERLOADED, PREFIX, SORRY, Edge, body_of, request_id_of
 from deployments.events import read_events
 from deployments.metrics import CONTENT_TYPE, EVENTS, exposition
 from deployments.openapi import BODIES, describe
@@ -54,7 +54,7 @@ class Face:
     async def recommend(self, request: Request, query: Nothing) -> Response:
         """Recommend items to a user, to a session, or to anybody."""
         del query
-        body = await body_of(request, self._service.limits.max_body_bytes)
+        body = await body_of(request, self._service.limits)
         asked = _checked(RecommendRequest, body or b"{}")
         return _json(await self._answer(asked, request))
 
@@ -88,7 +88,7 @@ class Face:
     async def take_events(self, request: Request, query: Nothing) -> Response:
         """Take one event or up to 1,000; answered once they are safe on disk; the next answers know them."""
         del query
-        body = await body_of(request, self._service.limits.max_body_bytes)
+        body = await body_of(request, self._service.limits)
         judged = read_events(body, now_s=self._service.clock(), limits=self._service.limits)
         events = [event for event in judged.events if not isinstance(event, RefusalError)]
         fates = iter(await self._service.intake.take(events))
@@ -140,7 +140,10 @@ class Face:
         return asked.question(request_id=request_id_of(request), now_s=self._service.clock())
 
     async def _answer(self, asked: RecommendRequest, request: Request) -> Answer:
-        return await self._service.router.answer(self._question(asked, request))
+        question = self._question(asked, request)
+        if request.scope.get(OVERLOADED):
+            return self._service.router.popular_instead(question)
+        return await self._service.router.answer(question)
 
 
 def make_app(service: Service, *, adds_id: bool = True) -> ASGIApp:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from deployments.proxy_patience import SILENCE_S, max_connections, with_patience
 from deployments.settings import GraphArgs
 from recsys.core.errors import FieldError
 from recsys.core.settings import FrozenModel
@@ -41,7 +42,10 @@ def serve_environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         # One router gathers the larger batches; the other stands by, and gets the retries when it dies.
-        "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": "first",
+        "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": with_patience("first"),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(SILENCE_S),
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(SILENCE_S),
+        "RAY_SERVE_HAPROXY_MAXCONN": str(max_connections()),
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_RETRIES": "3",
         "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "65536",  # only requests that fit into it are tried again

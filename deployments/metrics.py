@@ -32,6 +32,13 @@ STAGE_SECONDS = Histogram(
     "marquee_stage_seconds", "What a stage took, as the router saw it", ["stage", "lane"], buckets=_SECONDS
 )
 DEGRADED = Counter("marquee_degraded", "Answers without this stage", ["stage", "why"])
+BATCH_WAIT_SECONDS = Histogram(
+    "marquee_batch_wait_seconds", "How long the first request of a batch waited for it", buckets=_SECONDS
+)
+SHED = Counter("marquee_shed", "Requests refused because too many were there", ["kind", "why"])
+RATE_LIMITED = Counter(
+    "marquee_rate_limited", "Requests refused because their client asks too often", ["key"]
+)
 EVENTS = Counter("marquee_events", "Events by what became of them", ["fate"])
 EXPOSURES = Counter("marquee_exposures", "Answers by what became of their exposure", ["fate"])
 STATE_ERRORS = Counter("marquee_state_errors", "Calls of the user state that failed", ["call"])

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from random import Random
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from deployments.retry_after import retry_after_s
 from recsys.core.errors import (
     ConflictError,
     FieldError,
@@ -19,7 +21,8 @@ from recsys.core.errors import (
 )
 
 _LONGEST_GOT = 80
-_RETRY_AFTER_S = "1"
+_RETRY_SPREAD_S = 3  # whoever was refused at the same moment should not return at the same moment
+_chance = Random()
 
 STATUS_OF: dict[type[RecsysError], HTTPStatus] = {
     InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -148,5 +151,5 @@ def problem_response(refusal: RefusalError, request_id: str) -> Response:
     }
     headers = dict(refusal.headers)
     if refusal.status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = _RETRY_AFTER_S
+        headers.setdefault("Retry-After", str(retry_after_s(0.0, _RETRY_SPREAD_S, _chance)))
     return Response(orjson.dumps(document), refusal.status, headers, media_type="application/problem+json")

@@ -5,13 +5,19 @@ import logging
 import os
 import socket
 import time
+from random import Random
 
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
+from deployments.admission import Rooms, rooms_of
 from deployments.autoscaling.demand import router_report
 from deployments.bundles import holder_for
+from deployments.client_rates import ClientRates
+from deployments.drain import DrainRate
 from deployments.exposures import open_exposures
+from deployments.front_door import put_before_uvicorn
+from deployments.gate import Gate
 from deployments.handles import HandleStages
 from deployments.ingress import make_app
 from deployments.intake import Intake
@@ -44,6 +50,7 @@ class RouterReplica:
     ) -> None:
         write_answers_whole()
         writer_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
+        drain = DrainRate()
         holders = {lane: holder_for(args, lane, Showcase.load) for lane in args.lanes}
         stages = {lane: HandleStages(recall[lane], ranking[lane]) for lane in args.lanes}
         traffic = TrafficFollower(FileTrafficStore(args.traffic), holders, stages)
@@ -57,10 +64,14 @@ class RouterReplica:
             breaker=args.breaker,
             clock=monotonic_clock,
             exposures=open_exposures(args.exposures, writer_id),
+            overload=args.overload,
+            drain=drain,
         )
+        rooms = rooms_of(args.overload, drain, on_refusal=router.demand.turned_away)
+        put_before_uvicorn(gate_of(args, rooms))
         self._log_writer = EventLogWriter(args.event_log, writer_id)
         intake = Intake(self._log_writer, state, deadline_s=_STATE_WRITE_S)
-        self._service = Service(router, intake, traffic, args.limits, unix_clock, monotonic_clock)
+        self._service = Service(router, intake, traffic, args.limits, unix_clock, monotonic_clock, rooms)
         self._following = Following(holders.values(), args.poll_s)
         traffic.read()
         self._upkeep = asyncio.create_task(self._keep_up(args.poll_s))
@@ -87,3 +98,9 @@ class RouterReplica:
             await self._service.traffic.look()
             await self._service.intake.catch_up()
             await asyncio.sleep(poll_s)
+
+
+def gate_of(args: GraphArgs, rooms: Rooms) -> Gate:
+    """Return the gate that a router's settings ask for."""
+    rates = None if args.rate_limits is None else ClientRates(args.rate_limits, monotonic_clock)
+    return Gate(rooms, rates, args.overload, clock=monotonic_clock, chance=Random())

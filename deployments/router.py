@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from deployments.audience import audience
 from deployments.autoscaling.demand import Demand
-from deployments.batching import MicroBatcher
+from deployments.batching import MicroBatcher, OverloadedError, Patience
+from deployments.drain import DrainRate
 from deployments.exposures import Exposures
 from deployments.guard import Guard
 from deployments.lists import answers, hidden_from, popular_list, ranked_lists
 from deployments.metrics import BATCH_SIZE, DEGRADED, STATE_ERRORS
+from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.question import Answer, Degradation, Question
 from deployments.settings import BatchSettings, BreakerSettings, Deadlines
 from deployments.showcase import Showcase
@@ -26,6 +28,9 @@ from recsys.recall.candidates import Candidates
 from recsys.state.store import EMPTY, UserState, UserStateStore
 
 _STATE_THREADS = 4
+
+_USUAL = OverloadSettings()
+_OVERLOAD = Degradation("router", "overload")
 
 Found = tuple[Candidates | None, NDArray[np.float32] | None, list[Degradation]]
 
@@ -42,6 +47,8 @@ class Router:
         breaker: when a failing stage is left alone.
         clock: monotonic seconds.
         exposures: takes down what is answered; None: nobody does.
+        overload: what is done when there is too much to do.
+        drain: learns how fast this router answers when it is busy.
     """
 
     def __init__(
@@ -55,6 +62,8 @@ class Router:
         breaker: BreakerSettings,
         clock: Clock,
         exposures: Exposures | None = None,
+        overload: OverloadSettings = _USUAL,
+        drain: DrainRate | None = None,
     ) -> None:
         self._in_force = in_force
         self._stages = stages
@@ -63,23 +72,37 @@ class Router:
         self._reading = Guard("state", "", deadlines.state_s, breaker, clock)
         self._recall = {lane: Guard("recall", lane, deadlines.recall_s, breaker, clock) for lane in stages}
         self._ranking = {lane: Guard("ranking", lane, deadlines.ranking_s, breaker, clock) for lane in stages}
-        self._batcher = MicroBatcher(self.answer_all, batch)
         self.demand = Demand(clock)
+        patience = Patience(overload.max_recommends, overload.max_wait_s, clock)
+        self._batcher = MicroBatcher(self.answer_all, batch, patience=patience, drain=drain)
+        self._popular_when_full = overload.when_full is WhenFull.POPULAR
         self._threads = ThreadPoolExecutor(_STATE_THREADS, thread_name_prefix="user-state")
 
     async def answer(self, question: Question) -> Answer:
         """Answer one question, together with others that come at the same time.
 
         Raises:
-            UnavailableError: this router has not loaded any bundle yet.
+            UnavailableError: this router has not loaded any bundle yet, or too many others are waiting.
         """
-        with self.demand.request():
-            return await self._batcher.ask(question)
+        try:
+            with self.demand.request():
+                return await self._batcher.ask(question)
+        except OverloadedError:
+            if not self._popular_when_full:
+                raise
+            return self.popular_instead(question)
 
     @property
     def n_waiting(self) -> int:
         """Questions that are in no batch yet."""
         return self._batcher.n_waiting
+
+    def popular_instead(self, question: Question) -> Answer:
+        """Answer with what is popular because there is no time for more, and say so."""
+        answer = self.popular(question)
+        answer.degraded.append(_OVERLOAD)
+        DEGRADED.labels(_OVERLOAD.stage, _OVERLOAD.why).inc()
+        return answer
 
     def popular(self, question: Question) -> Answer:
         """Answer with what is popular, whoever asks.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from deployments.admission import Rooms
 from deployments.intake import Intake
 from deployments.router import Router
 from deployments.settings import Limits
@@ -22,6 +23,7 @@ class Service:
     limits: Limits
     clock: Clock  # Unix time
     monotonic: Clock
+    rooms: Rooms | None = None  # None: nobody is counted
 
     def in_force(self) -> InForce:
         """Return what requests are answered by; UnavailableError when no bundle is loaded yet."""
@@ -91,3 +93,5 @@ class Service:
         yield "# HELP marquee_entries_later Events that this router's user state has missed so far"
         yield "# TYPE marquee_entries_later gauge"
         yield f"marquee_entries_later {self.intake.n_later}"
+        if self.rooms is not None:
+            yield from self.rooms.figures()

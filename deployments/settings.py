@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from deployments.autoscaling.settings import AutoscalingSettings
+from deployments.overload_settings import OverloadSettings, RateLimits
 from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_writer import ExposureConfig
 from recsys.rollout.traffic import LANES, Name
@@ -64,6 +65,9 @@ class Limits(FrozenModel):
 
     max_body_bytes: PositiveInt = 1 << 20
     """A longer body is refused without reading it all."""
+
+    body_s: PositiveFloat = 10.0
+    """How long a client may take for a body before it gets a 408."""
 
     max_clock_skew_s: NonNegativeFloat = 300.0
     """How far ahead of ours the clock of a client may be."""
@@ -138,6 +142,11 @@ class GraphArgs(FrozenModel):
 
     exposures: ExposureSettings = ExposureSettings()
     """Per router."""
+    overload: OverloadSettings = OverloadSettings()
+    """What each router does when more is asked than it can answer."""
+
+    rate_limits: RateLimits | None = None
+    """How often each client may ask; None: as often as it likes."""
 
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables of every replica."""

@@ -51,6 +51,10 @@ class Demand:
             self._turn()
             self._took[1, np.searchsorted(_EDGES_S, self._clock() - started_s)] += 1
 
+    def turned_away(self) -> None:
+        """Count a request that was refused before it got here: it was asked, and there was no room for it."""
+        self._asked += 1
+
     @property
     def asked(self) -> int:
         """Requests so far."""

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from deployments.autoscaling.settings import AutoscalingSettings, Bounds
 from deployments.launcher import running_graph
+from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.settings import BatchSettings, ExposureSettings, GraphArgs, Replicas
 from recsys.core.clock import unix_clock
 from recsys.core.errors import NotFoundError
@@ -51,6 +52,9 @@ def main(
     ] = None,
     in_flight: Annotated[int, typer.Option(min=1, help="Batches under way at once in a router.")] = 3,
     exposures: Annotated[bool, typer.Option(help="Take down what is served, under HOME/exposures.")] = True,
+    when_full: Annotated[
+        WhenFull, typer.Option(help="What those get whom there is no time for: 503, or the popular list.")
+    ] = WhenFull.SHED,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
 ) -> None:
     """Serve the bundles that the traffic document names; the first time, the one in channel stable."""
@@ -61,6 +65,7 @@ def main(
             "ranking": Replicas(replicas=per_stage),
             "autoscaling": _autoscaling(routers, per_stage, autoscale_to),
             "batch": BatchSettings(max_in_flight=in_flight),
+            "overload": OverloadSettings(when_full=when_full),
         }
     )
     begin_traffic(args)

@@ -15,6 +15,7 @@ from deployments.cursor import item_hashes
 from deployments.exposures import Exposures
 from deployments.intake import Intake
 from deployments.lane import BundleHolder, Holding
+from deployments.overload_settings import OverloadSettings
 from deployments.router import Router
 from deployments.service import Service
 from deployments.settings import BatchSettings, BreakerSettings, Deadlines, Limits
@@ -224,6 +225,7 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
         batch: BatchSettings | None = None,
         limits: Limits | None = None,
         exposures: Exposures | None = None,
+        overload: OverloadSettings | None = None,
     ) -> Replica:
         stages = FakeStages(showcase, recall, ranking)
         store = FakeState(SqliteUserState(tmp_path / "state.db"), state)
@@ -253,6 +255,7 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
             breaker=BreakerSettings(failures=3, rest_s=60.0),
             clock=monotonic_clock,
             exposures=exposures,
+            overload=overload or OverloadSettings(),
         )
         service = Service(
             router,

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.batching import MicroBatcher
+from deployments.batching import MicroBatcher, OverloadedError, Patience
+from deployments.drain import DrainRate
 from deployments.settings import BatchSettings
 from recsys.core.errors import UnavailableError
 
@@ -137,5 +138,72 @@ def test_everyone_gets_the_answer_to_their_own_question(
         for number, ask in asks:
             assert await ask == 2 * number
         assert all(1 <= len(batch) <= max_size for batch in doubler.batches)
+
+    asyncio.run(run())
+
+
+def test_only_so_many_may_wait() -> None:
+    async def run() -> None:
+        doubler = Doubler(held=True)
+        settings = BatchSettings(max_in_flight=1, max_size=1)
+        batcher = MicroBatcher(doubler, settings, patience=Patience(max_waiting=2))
+        asks = []
+        for number in range(3):
+            asks.append(asyncio.create_task(batcher.ask(number)))
+            await turns()
+        with pytest.raises(OverloadedError, match="full"):
+            await batcher.ask(3)
+        asks[1].cancel()  # a client that hangs up
+        await turns()
+        doubler.go.set()
+        assert [await asks[0], await asks[2]] == [0, 4]
+        assert doubler.batches == [[0], [2]]
+
+    asyncio.run(run())
+
+
+def test_nothing_is_done_for_who_has_waited_too_long() -> None:
+    async def run() -> None:
+        now_s = 0.0
+        doubler = Doubler(held=True)
+        settings = BatchSettings(max_in_flight=1, max_size=2)
+        patience = Patience(max_wait_s=0.5, clock=lambda: now_s)
+        batcher = MicroBatcher(doubler, settings, patience=patience)
+        first = asyncio.create_task(batcher.ask(0))
+        await turns()
+        late = [asyncio.create_task(batcher.ask(number)) for number in (1, 2, 3)]
+        await turns()
+        now_s = 0.4
+        in_time = asyncio.create_task(batcher.ask(4))
+        await turns()
+        now_s = 0.6
+        doubler.go.set()
+        assert (await first, await in_time) == (0, 8)
+        for ask in late:
+            with pytest.raises(OverloadedError, match="late"):
+                await ask
+        assert doubler.batches == [[0], [4]]
+
+    asyncio.run(run())
+
+
+def test_the_speed_is_learned_from_batches_that_others_wait_behind() -> None:
+    async def run() -> None:
+        now_s = 0.0
+
+        async def slowly(asked: Sequence[int]) -> list[int]:
+            nonlocal now_s
+            await asyncio.sleep(0)
+            now_s += 0.1
+            return list(asked)
+
+        drain = DrainRate()
+        patience = Patience(clock=lambda: now_s)
+        settings = BatchSettings(max_in_flight=1, max_size=4)
+        batcher = MicroBatcher(slowly, settings, patience=patience, drain=drain)
+        await batcher.ask(0)
+        assert drain.per_s == 0.0
+        await asyncio.gather(*(batcher.ask(number) for number in range(12)))
+        assert drain.per_s == pytest.approx(40.0)
 
     asyncio.run(run())

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deployments.batching import OverloadedError
 from deployments.cursor import decode_cursor
+from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.question import Answer, Degradation, Question, SessionItem
 from deployments.service import Service
 from deployments.settings import BatchSettings
@@ -226,3 +228,28 @@ def test_pages_never_repeat_never_show_what_is_hidden_and_end_when_all_is_shown(
         asked = replace(asked, shown=decode_cursor(answer.cursor))
     fits = {f"i{row}" for row in range(11) if tag is None or (row % 2 == 0) == (tag == "even")}
     assert sorted(shown) == sorted(fits - set(excluded) - set(session))
+
+
+@pytest.mark.parametrize("policy", list(WhenFull))
+def test_when_too_many_wait_the_policy_decides_who_gets_the_popular_list(
+    replica_of: Replicas, policy: WhenFull
+) -> None:
+    replica = replica_of(
+        batch=BatchSettings(max_size=1, max_in_flight=1),
+        overload=OverloadSettings(max_recommends=1, when_full=policy),
+    )
+
+    async def ask() -> list[Answer | BaseException]:
+        asks = (replica.service.router.answer(question(top_n=3, exclude_ids=("i3",))) for _ in range(3))
+        return await asyncio.gather(*asks, return_exceptions=True)
+
+    first, *others = asyncio.run(ask())
+    assert isinstance(first, Answer)
+    assert first.degraded == []
+    for other in others:
+        if policy is WhenFull.SHED:
+            assert isinstance(other, OverloadedError)
+        else:
+            assert isinstance(other, Answer)
+            assert other.degraded == [Degradation("router", "overload")]
+            assert ids(other) == ["i1", "i4", "i0"]
