@@ -57,7 +57,7 @@ class Service:
             return [f"bundle {bundle} of lane {lane}" for lane, bundle in wanted.lanes.items() if bundle]
         first = next(arm.lane for arm in in_force.document.arms if arm.lane in in_force.lanes)
         bundle = in_force.lanes[first].bundle
-        holdings = self.traffic.holdings.get(first, ())
+        holdings = self.traffic.heard(first)
         ready = holdings and all(bundle in holding.loaded for holding in holdings)
         return [] if ready else [f"recall and ranking of lane {first} with bundle {bundle}"]
 

@@ -73,6 +73,9 @@ def take_over(
     return now
 
 
+_SILENT_LOOKS = 5  # two seconds each, or a little more
+
+
 class TrafficFollower:
     """Follows the traffic document in one router.
 
@@ -94,6 +97,7 @@ class TrafficFollower:
         self._wanted: TrafficDocument | None = None
         self._in_force: InForce | None = None
         self._holdings: dict[str, list[Holding]] = {}
+        self._heard: dict[str, tuple[int, list[Holding]]] = {}  # lane -> looks since it answered, and what
 
     @property
     def wanted(self) -> TrafficDocument | None:
@@ -120,6 +124,13 @@ class TrafficFollower:
             self._wanted = document or self._wanted
         self._decide()
 
+    def heard(self, lane: str) -> Sequence[Holding]:
+        """Return what the replicas of a lane held when they last said so; nothing when that was long ago.
+
+        A lane that has more to do than it can is late with such answers; the router is ready all the same.
+        """
+        return self._heard.get(lane, (0, ()))[1]
+
     async def look(self) -> None:
         """Read, then ask the lanes that are in use what they hold, and decide."""
         self.read()
@@ -132,6 +143,8 @@ class TrafficFollower:
             except UnavailableError as error:
                 _log.info("lane %s does not say what it holds: %s", lane, error)
         self._holdings = holdings
+        silent = {lane: (n + 1, held) for lane, (n, held) in self._heard.items() if n < _SILENT_LOOKS}
+        self._heard = silent | {lane: (0, held) for lane, held in holdings.items()}
         self._decide()
 
     def refused(self) -> dict[str, dict[str, str]]:

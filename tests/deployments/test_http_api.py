@@ -23,6 +23,10 @@ class Part(Protocol):
     mood: str
 
 
+class Stages(Protocol):
+    recall: str
+
+
 class Log(Protocol):
     mood: str
     entries: list[Entry]
@@ -32,7 +36,7 @@ class Replica(Protocol):
     """What the fixture makes: a router replica on fakes."""
 
     service: Service
-    stages: Part
+    stages: Stages
     state: Part
     log: Log
 
@@ -203,6 +207,20 @@ def test_a_replica_is_ready_once_recall_and_ranking_hold_the_bundle(replica_of: 
     assert call(replica, "GET", "/readyz").status_code == 503
     asyncio.run(replica.service.traffic.look())
     assert call(replica, "GET", "/readyz").json() == {"status": "ready"}
+
+
+def test_a_replica_stays_ready_while_its_lane_is_busy_but_not_when_it_is_gone(replica_of: Replicas) -> None:
+    replica = replica_of()
+    asyncio.run(replica.service.traffic.look())
+    replica.stages.recall = "down"
+    statuses = []
+    for _ in range(7):
+        asyncio.run(replica.service.traffic.look())
+        statuses.append(call(replica, "GET", "/readyz").status_code)
+    assert statuses == [200] * 5 + [503] * 2
+    replica.stages.recall = "well"
+    asyncio.run(replica.service.traffic.look())
+    assert call(replica, "GET", "/readyz").status_code == 200
 
 
 def test_a_replica_without_a_bundle_lives_but_is_not_ready(replica_of: Replicas) -> None:
