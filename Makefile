@@ -8,7 +8,7 @@ PORT ?= 8000
 # Threads that spin while they wait cost more than they bring when cores are shared.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help install run test test-quick test-slow test-serve check lint format types layers bench scale accuracy lock clean
+.PHONY: help autoscaling soak install run test test-quick test-slow test-serve check lint format types layers bench scale accuracy lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Print the targets.
@@ -56,6 +56,9 @@ layers: install  ## The one direction of imports.
 
 bench: install  ## The graph against a plain process; ends with one line of JSON.
 	@$(BIN)/marquee bench
+
+autoscaling: install  ## The scaling policy against Ray Serve's own, simulated; the table and the plot of docs/autoscaling.md.
+	@$(BIN)/marquee autoscaling --plot docs/autoscaling.png
 
 scale: install  ## 10,000 against 1,000,000 simulated users: time and memory of every step.
 	@$(BIN)/marquee scale

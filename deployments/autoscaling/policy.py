@@ -26,14 +26,14 @@ class Pressure:
 
     def after(self, seen: GraphSeen, settings: AutoscalingSettings) -> "Pressure":
         """Return what is left of it: nothing when load has fallen well below, or after a long time."""
-        fell = seen.asked_per_s is not None and seen.asked_per_s < self.at_per_s * (1 - settings.slack)
+        fell = seen.demand_per_s is not None and seen.demand_per_s < self.at_per_s * (1 - settings.slack)
         old = seen.at_s - self.since_s > settings.forget_s
         return Pressure() if fell or old else self
 
     def grown(self, seen: GraphSeen, settings: AutoscalingSettings) -> "Pressure":
         """Return it after one more late answer in a hundred."""
         step = min((seen.tail_s or 0.0) / settings.goal_s, _LATE_STEP)
-        return Pressure(min(self.factor * step, settings.max_pressure), seen.at_s, seen.asked_per_s or 0.0)
+        return Pressure(min(self.factor * step, settings.max_pressure), seen.at_s, seen.demand_per_s or 0.0)
 
 
 class GraphScaler:
@@ -47,6 +47,7 @@ class GraphScaler:
         self._settings = settings
         self._service_s: dict[StageKey, float] = {}  # as last measured
         self._pressure: dict[StageKey, Pressure] = {}
+        self._changed_s = -math.inf  # when replicas were on their way, or lateness asked for some
         self._needs: dict[StageKey, deque[tuple[float, int]]] = {}  # when, replicas that would do with slack
 
     def decide(self, seen: GraphSeen) -> dict[StageKey, int]:
@@ -82,9 +83,9 @@ class GraphScaler:
     def _busy(self, key: StageKey, share: float, seen: GraphSeen) -> float | None:
         """Return how many replicas its users will keep busy; None when that cannot be said."""
         service_s = self._service_s.get(key) or self._elsewhere(key)
-        if seen.asked_per_s is None or service_s is None:
+        if seen.demand_per_s is None or service_s is None:
             return None
-        return (seen.asked_per_s + seen.waiting / self._settings.drain_s) * share * service_s
+        return (seen.demand_per_s + seen.waiting / self._settings.drain_s) * share * service_s
 
     def _elsewhere(self, key: StageKey) -> float | None:
         """Return what a request costs the same stage of another lane: for a lane that has served none yet."""
@@ -94,39 +95,47 @@ class GraphScaler:
     def _sized(
         self, key: StageKey, stage: StageSeen, bounds: Bounds, seen: GraphSeen, busy: float | None
     ) -> int:
-        if busy is None or seen.asked_per_s is None:
+        if busy is None or seen.demand_per_s is None:
             kept = bounds.clip(stage.target)
             return self._settled(key, stage.target, kept, kept, seen.at_s)
         wanted = busy * self._pressure.get(key, Pressure()).factor / self._settings.utilisation
-        with_slack = wanted * (1 + self._settings.slack)
-        return self._settled(
-            key, stage.target, bounds.clip(_up(wanted)), bounds.clip(_up(with_slack)), seen.at_s
-        )
+        grows = wanted > stage.target * (1 + self._settings.tolerance)
+        needed = _up(wanted) if grows else stage.target
+        ample = _up(wanted * (1 + self._settings.slack))
+        return bounds.clip(self._settled(key, stage.target, needed, ample, seen.at_s))
 
     def _settled(self, key: StageKey, target: int, needed: int, ample: int, at_s: float) -> int:
-        """Return ``needed`` when it is more than there is, else the most that was ample for a while."""
+        """Return ``needed`` when it is more than there is, else the most that was ample for a while.
+
+        Args:
+            key: of the deployment.
+            target: replicas it should have by the last decision.
+            needed: what it cannot do without.
+            ample: what would do with something to spare.
+            at_s: now.
+        """
         needs = self._needs.setdefault(key, deque([(at_s, target)]))  # nobody knows what it was needed for
         while needs and needs[-1][1] <= ample:
             needs.pop()  # only a later and larger one can still decide
         needs.append((at_s, ample))
         while needs[0][0] < at_s - self._settings.hold_s:
             needs.popleft()
-        return max(needed, min(target, needs[0][1]))
+        return needed if needed > target else min(target, needs[0][1])
 
     def _learn(self, seen: GraphSeen, stages: dict[StageKey, StageSeen]) -> None:
         """When answers are late, put more pressure on the one stage that is to blame."""
         self._pressure = {
             key: self._pressure.get(key, Pressure()).after(seen, self._settings) for key in stages
         }
-        if seen.tail_s is None or seen.tail_s <= self._settings.goal_s:
+        if any(stage.running < stage.target for stage in stages.values()):
+            self._changed_s = seen.at_s
+        settling = seen.at_s - self._changed_s < self._settings.settle_s  # the tail is that of before
+        if seen.tail_s is None or seen.tail_s <= self._settings.goal_s or settling:
             return
         blamed = max(stages, key=lambda key: stages[key].utilisation)
-        stage, pressure = stages[blamed], self._pressure[blamed]
-        on_its_way = stage.running < stage.target
-        last_s = max(pressure.since_s for pressure in self._pressure.values())  # one thing at a time
-        settling = seen.at_s - last_s < self._settings.settle_s
-        if stage.utilisation >= self._settings.blame_utilisation and not on_its_way and not settling:
-            self._pressure[blamed] = pressure.grown(seen, self._settings)
+        if stages[blamed].utilisation >= self._settings.blame_utilisation:
+            self._pressure[blamed] = self._pressure[blamed].grown(seen, self._settings)
+            self._changed_s = seen.at_s  # one thing at a time
 
 
 def _up(replicas: float) -> int:

@@ -38,9 +38,12 @@ def graph_seen(
         lanes: lane -> recall and ranking.
     """
     since_s = now_s - window_s
+    latest_per_s, latest_over_s = _latest_rate(router, demand.ASKED, since_s)
     return GraphSeen(
         at_s=at_s,
         asked_per_s=_rate(router, demand.ASKED, since_s),
+        latest_per_s=latest_per_s,
+        latest_over_s=latest_over_s,
         waiting=sum(_latest(router, demand.WAITING, since_s)),
         tail_s=max((tail for tail in _latest(router, demand.TAIL, since_s) if tail >= 0), default=None),
         router=StageSeen(
@@ -85,6 +88,16 @@ def _rate(reported: Reported, name: str, since_s: float) -> float | None:
         if series[-1][0] > series[0][0]
     ]
     return sum(rates) if rates else None
+
+
+def _latest_rate(reported: Reported, name: str, since_s: float) -> tuple[float | None, float]:
+    """Return how fast a count grew between the last two reports, and how long lay between them."""
+    pairs = [series[-2:] for series in _recent(reported, name, since_s) if len(series) > 1]
+    gaps_s = [last[0] - first[0] for first, last in pairs]
+    if not pairs or min(gaps_s) <= 0.0:
+        return None, 0.0
+    rates = [(last[1] - first[1]) / gap_s for (first, last), gap_s in zip(pairs, gaps_s, strict=True)]
+    return sum(rates), max(gaps_s)
 
 
 def _latest(reported: Reported, name: str, since_s: float) -> list[float]:

@@ -1,7 +1,10 @@
 """What the policy sees of the graph at one moment: numbers only, None where nothing was measured."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+_ODD = 4.0  # standard deviations of a count of arrivals; exceeded by chance once in 30,000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +46,21 @@ class GraphSeen:
 
     at_s: float  # monotonic
     asked_per_s: float | None  # requests that arrived at the routers, refused ones included
+    latest_per_s: float | None  # the same, over the last moments alone
+    latest_over_s: float  # how long these were
     waiting: float  # requests that wait in the routers
     tail_s: float | None  # 99th percentile, from a request's arrival at the router to its answer
     router: StageSeen
     lanes: Mapping[str, LaneSeen]
+
+    @property
+    def demand_per_s(self) -> float | None:
+        """The rate to be ready for: the latest one when chance does not explain how much higher it is."""
+        if self.asked_per_s is None or self.latest_per_s is None:
+            return self.asked_per_s
+        expected = self.asked_per_s * self.latest_over_s
+        odd = self.latest_per_s * self.latest_over_s - expected > _ODD * math.sqrt(max(expected, 1.0))
+        return self.latest_per_s if odd else self.asked_per_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,8 @@ class ServePolicy:
             )
             for lane in self._lanes
         }
-        seen = graph_seen(at_s, now_s, self._settings.window_s, _reported(contexts[ROUTER]), lanes)
+        router = _reported(contexts[ROUTER])
+        seen = graph_seen(at_s, now_s, self._settings.window_s, router, lanes)
         return self._scaler.decide(seen)
 
 

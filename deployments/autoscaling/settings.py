@@ -52,6 +52,9 @@ class AutoscalingSettings(FrozenModel):
     hold_s: NonNegativeFloat = 60.0
     """Shrink only to what was needed at most during this time."""
 
+    tolerance: NonNegativeFloat = 0.1
+    """Grow only when the load asks for so much more than there is: a rate is never measured exactly."""
+
     slack: NonNegativeFloat = 0.15
     """Shrink only to what would do for so much more load: what is just enough is left alone."""
 
@@ -59,7 +62,7 @@ class AutoscalingSettings(FrozenModel):
     """Requests that wait should be gone after this time."""
 
     settle_s: PositiveFloat = 10.0
-    """After more replicas for lateness, wait so long and see whether they helped."""
+    """When replicas have come, wait so long and see whether answers are still late."""
 
     blame_utilisation: float = Field(default=0.3, gt=0, lt=1)
     """A stage less busy than this is not to blame for late answers: more replicas of it would not help."""

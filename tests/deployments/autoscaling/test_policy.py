@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,15 @@ def scaler(**changed: object) -> GraphScaler:
     stage = Bounds(least=1, most=MOST)
     return GraphScaler(
         AutoscalingSettings.model_validate(
-            {"recall": stage, "ranking": stage, "utilisation": 0.5, "slack": 0.0, "hold_s": 60.0, **changed}
+            {
+                "recall": stage,
+                "ranking": stage,
+                "utilisation": 0.5,
+                "slack": 0.0,
+                "tolerance": 0.0,
+                "hold_s": 60.0,
+                **changed,
+            }
         )
     )
 
@@ -67,6 +75,8 @@ class World:
             GraphSeen(
                 at_s=self.at_s,
                 asked_per_s=asked_per_s,
+                latest_per_s=None,
+                latest_over_s=1.0,
                 waiting=waiting,
                 tail_s=tail_s,
                 router=StageSeen(running=2, target=2, busy=0.1),
@@ -156,6 +166,8 @@ def test_a_lane_is_sized_for_its_share_before_it_has_served_anything() -> None:
         GraphSeen(
             at_s=0.0,
             asked_per_s=100.0,
+            latest_per_s=None,
+            latest_over_s=1.0,
             waiting=0.0,
             tail_s=None,
             router=StageSeen(running=2, target=2, busy=0.1),
@@ -206,6 +218,24 @@ def test_after_more_replicas_for_lateness_it_waits_whether_they_help() -> None:
     assert world.decide(100.0, tail_s=1.0) != first
 
 
+def test_a_jump_that_chance_does_not_explain_counts_at_once() -> None:
+    graph = GraphSeen(
+        at_s=0.0,
+        asked_per_s=100.0,
+        latest_per_s=300.0,
+        latest_over_s=2.0,
+        waiting=0.0,
+        tail_s=None,
+        router=StageSeen(running=1, target=1),
+        lanes={},
+    )
+    assert graph.demand_per_s == 300.0
+    # 200 expected, and 14 is one standard deviation: 240 is still chance.
+    assert replace(graph, latest_per_s=120.0).demand_per_s == 100.0
+    assert replace(graph, latest_per_s=None).demand_per_s == 100.0
+    assert replace(graph, asked_per_s=None).demand_per_s is None
+
+
 def test_while_replicas_are_on_their_way_lateness_asks_for_no_more() -> None:
     world = World(scaler(settle_s=1.0))
     world.decide(100.0)
@@ -245,7 +275,13 @@ def test_bounds_hold_whatever_happens(
 ) -> None:
     world = World(scaler())
     for asked_per_s, after_s, tail_s, waiting in story:
-        sizes = world.decide(asked_per_s, after_s=after_s, tail_s=tail_s, waiting=waiting, share=share)
+        sizes = world.decide(
+            asked_per_s,
+            after_s=after_s,
+            tail_s=tail_s,
+            waiting=waiting,
+            share=share,
+        )
         assert all(1 <= size <= MOST for size in sizes)
 
 
@@ -284,6 +320,8 @@ def test_the_router_follows_how_busy_it_is() -> None:
     seen = GraphSeen(
         at_s=0.0,
         asked_per_s=100.0,
+        latest_per_s=None,
+        latest_over_s=1.0,
         waiting=0.0,
         tail_s=None,
         router=StageSeen(running=1, target=1, busy=1.4),

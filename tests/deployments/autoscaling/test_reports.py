@@ -29,6 +29,11 @@ def test_what_is_older_than_the_window_does_not_count() -> None:
     assert seen({"asked": [[(980.0, 0.0), (995.0, 100.0), (1_000.0, 150.0)]]}).asked_per_s == 10.0
 
 
+def test_the_latest_rate_is_that_between_the_last_two_reports() -> None:
+    found = seen({"asked": [[(995.0, 0.0), (998.0, 30.0), (1_000.0, 130.0)], [(998.0, 0.0), (999.0, 5.0)]]})
+    assert (found.latest_per_s, found.latest_over_s) == (50.0 + 5.0, 2.0)
+
+
 def test_a_count_reported_once_is_no_rate() -> None:
     assert seen({"asked": [[(999.0, 100.0)]]}).asked_per_s is None
 

@@ -1,0 +1,1 @@
+"""Scaling policies against made-up days, on a clock of their own."""
