@@ -60,6 +60,10 @@ bench: install  ## The graph against a plain process; ends with one line of JSON
 autoscaling: install  ## The scaling policy against Ray Serve's own, simulated; the table and the plot of docs/autoscaling.md.
 	@$(BIN)/marquee autoscaling --plot docs/autoscaling.png
 
+SOAK_SECONDS = $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),600)
+soak: install  ## Steady load for 10 minutes (SECONDS=): fails when memory grows or a request fails.
+	@$(BIN)/marquee soak --seconds $(SOAK_SECONDS)
+
 scale: install  ## 10,000 against 1,000,000 simulated users: time and memory of every step.
 	@$(BIN)/marquee scale
 
