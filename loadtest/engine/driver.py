@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from loadtest.measure.tally import Tally
 from loadtest.traffic.source import Traffic
-from loadtest.transports.exchange import Exchange
+from loadtest.transports.exchange import Exchange, Request
 from loadtest.transports.kinds import OpenTransport
 from loadtest.transports.target import Limits, Target
 from recsys.core.clock import Clock
@@ -14,6 +14,7 @@ Observer = Callable[[Exchange], None]
 """Is shown every exchange that has ended."""
 
 _DRAIN_STEP_S = 0.01
+_WARM_UP = Request("warm-up", "GET", "/healthz")
 
 
 class Driver:
@@ -33,7 +34,9 @@ class Driver:
         self.clock = clock
         self.tally = tally
         self.in_flight = 0
+        self.backlog_most = 0
         self.stopped = asyncio.Event()
+        self._warm = asyncio.Event()
         self.started_s = self.ended_s = clock()
         self.after: Observer = _nothing
         self._observers = observers
@@ -46,9 +49,11 @@ class Driver:
         self.in_flight += 1
         self._transport.send(Exchange(self._traffic.next_request(now_s), due_s, now_s))
 
-    def waiting(self) -> int:
-        """Return how many requests wait for a connection."""
-        return self._transport.waiting()
+    def watch_backlog(self) -> int:
+        """Return how many requests wait for a connection, and remember the most."""
+        waiting = self._transport.waiting()
+        self.backlog_most = max(self.backlog_most, waiting)
+        return waiting
 
     async def drain(self, limit_s: float) -> int:
         """Wait until nothing is under way, for ``limit_s`` at most; return how many requests are cut off."""
@@ -59,7 +64,20 @@ class Driver:
         await self._transport.close()
         return cut
 
+    async def warm_up(self, limit_s: float) -> None:
+        """Make one connection and load what is loaded at the first request; the outcome is of no interest."""
+        exchange = Exchange(_WARM_UP, self.clock(), self.clock())
+        self._transport.send(exchange)
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._warm.wait()
+        except TimeoutError:
+            pass
+
     def _done(self, exchange: Exchange) -> None:
+        if exchange.request is _WARM_UP:
+            self._warm.set()
+            return
         self.in_flight -= 1
         self.ended_s = exchange.finished_s
         self.tally.note(exchange, self.started_s)

@@ -1,0 +1,1 @@
+"""What the load tester itself can do, against a server that does next to nothing."""

@@ -1,0 +1,1 @@
+"""What the service says of itself in ``/metrics``, read before, during and after a run."""
