@@ -18,8 +18,9 @@ MAX_SHOWN = 1_000
 """After so many items there is no next page."""
 
 _VERSION = b"\x01"
-_HASH_BYTES = 5
-_MASK = np.uint64((1 << 8 * _HASH_BYTES) - 1)
+HASH_BYTES = 5
+"""What is kept of each hash."""
+_MASK = np.uint64((1 << 8 * HASH_BYTES) - 1)
 _CHECK_BYTES = 4
 
 Hashes = NDArray[np.uint64]
@@ -32,15 +33,19 @@ def item_hashes(item_ids: list[str] | tuple[str, ...]) -> Hashes:
     return hash64_many(item_ids) & _MASK
 
 
-def encode_cursor(shown: Hashes) -> str | None:
+def pack(hashes: Hashes) -> bytes:
+    """Return hashes as a cursor holds them, :data:`HASH_BYTES` each."""
+    return hashes.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :HASH_BYTES].tobytes()
+
+
+def encode_cursor(packed: bytes) -> str | None:
     """Return the cursor behind a page, None when that was the last one.
 
     Args:
-        shown: hashes of all items shown so far, those of this page too.
+        packed: hashes of all items shown so far, those of this page too, as :func:`pack` gives them.
     """
-    if not 0 < len(shown) <= MAX_SHOWN:
+    if not 0 < len(packed) <= MAX_SHOWN * HASH_BYTES:
         return None
-    packed = shown.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :_HASH_BYTES].tobytes()
     body = _VERSION + packed
     return base64.urlsafe_b64encode(crc32(body).to_bytes(_CHECK_BYTES, "little") + body).decode().rstrip("=")
 
@@ -60,13 +65,13 @@ def decode_cursor(cursor: str) -> Hashes:
     sound = (
         body[:1] == _VERSION
         and check == crc32(body).to_bytes(_CHECK_BYTES, "little")
-        and 0 < len(packed) <= MAX_SHOWN * _HASH_BYTES
-        and len(packed) % _HASH_BYTES == 0
+        and 0 < len(packed) <= MAX_SHOWN * HASH_BYTES
+        and len(packed) % HASH_BYTES == 0
     )
     if not sound:
         raise _not_a_cursor(cursor)
-    wide = np.zeros((len(packed) // _HASH_BYTES, 8), dtype=np.uint8)
-    wide[:, :_HASH_BYTES] = packed.reshape(-1, _HASH_BYTES)
+    wide = np.zeros((len(packed) // HASH_BYTES, 8), dtype=np.uint8)
+    wide[:, :HASH_BYTES] = packed.reshape(-1, HASH_BYTES)
     return wide.view("<u8").astype(np.uint64).ravel()
 
 

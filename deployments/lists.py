@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.cursor import encode_cursor
+from deployments.cursor import encode_cursor, pack
 from deployments.question import Answer, Degradation, Question, ShownItem
 from deployments.reasons import reason
 from deployments.showcase import Rows, Showcase
@@ -35,11 +35,11 @@ def ranked_lists(
         places = np.arange(candidates.item_rows.shape[1], dtype=np.float32)
         scores = np.broadcast_to(1.0 / (1.0 + places), candidates.item_rows.shape)
     shown: list[list[ShownItem]] = [[] for _ in questions]
-    lengths = np.array([question.top_n for question in questions])
-    for top_n in np.unique(lengths).tolist():  # rerank looks further for longer lists: nobody's list may hang
-        asking = np.flatnonzero(lengths == top_n)  # on what others in the batch asked for
+    for top_n in {question.top_n for question in questions}:
+        # rerank looks further for longer lists: nobody's list may hang on what others in the batch asked for
+        asking = [place for place, question in enumerate(questions) if question.top_n == top_n]
         part = _reranked(showcase, questions, users, candidates, scores, asking, top_n)
-        for place, items in zip(asking.tolist(), part, strict=True):
+        for place, items in zip(asking, part, strict=True):
             shown[place] = items
     return shown
 
@@ -75,19 +75,18 @@ def _reranked(
     users: UserBatch,
     candidates: Candidates,
     scores: NDArray[np.float32],
-    asking: NDArray[np.intp],
+    asking: list[int],
     top_n: int,
 ) -> list[list[ShownItem]]:
     """Return the lists of those questions that ask for ``top_n`` items."""
     variety = np.array([questions[place].variety for place in asking], dtype=np.float32)
-    slate = showcase.reranking.rerank(candidates.item_rows[asking], scores[asking], top_n, variety)
-    named_by = np.take_along_axis(candidates.source_ranks[asking], slate.columns[:, :, None], axis=1)
+    own = slice(None) if len(asking) == len(questions) else asking
+    slate = showcase.reranking.rerank(candidates.item_rows[own], scores[own], top_n, variety)
+    named_by = candidates.source_ranks[np.asarray(asking)[:, None], slate.columns]
     sources = showcase.sources(named_by)
     lists = []
     rows, figures = slate.item_rows.tolist(), slate.scores.tolist()
-    for place, own_rows, own_figures, own_sources in zip(
-        asking.tolist(), rows, figures, sources, strict=True
-    ):
+    for place, own_rows, own_figures, own_sources in zip(asking, rows, figures, sources, strict=True):
         question, hidden = questions[place], hidden_from(users, place)
         chosen = [row for row in own_rows if row >= 0]
         latest = int(users.history_rows[place, 0])
@@ -128,5 +127,6 @@ def _cursor(showcase: Showcase, question: Question, items: Sequence[ShownItem]) 
     """Return the cursor behind this page; None when the catalogue has nothing left."""
     if len(items) < question.top_n:
         return None
-    rows = showcase.catalogue.items.rows([item.item_id for item in items])
-    return encode_cursor(np.concatenate([question.shown, showcase.hashes[rows]]))
+    row_of = showcase.catalogue.items.row
+    shown = [showcase.packed_hash(row_of(item.item_id)) for item in items]
+    return encode_cursor(b"".join([pack(question.shown), *shown] if len(question.shown) else shown))

@@ -11,6 +11,7 @@ from recsys.features.users import UserBatch
 from recsys.pipeline.filters import Filters
 from recsys.pipeline.stages import RecallStage
 from recsys.recall.candidates import Candidates
+from recsys.registry.bundle import BundleReader
 
 
 class Recall:
@@ -47,5 +48,12 @@ class RecallReplica(Recall):
     """A :class:`Recall` that follows the traffic document; one process of the graph."""
 
     def __init__(self, args: GraphArgs, lane: str) -> None:
-        super().__init__(holder_for(args, lane, RecallStage.load))
+        super().__init__(holder_for(args, lane, _loaded))
         self._following = Following([self._holder], args.poll_s)
+
+
+def _loaded(reader: BundleReader) -> RecallStage:
+    """Return the stage of a bundle, ready to answer the first request as quickly as the next."""
+    stage = RecallStage.load(reader)
+    stage.warm_up()
+    return stage

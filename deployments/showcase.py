@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.cursor import Hashes, item_hashes
+from deployments.cursor import HASH_BYTES, Hashes, item_hashes, pack
 from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.filters import Filters
 from recsys.pipeline.stages import RerankingStage
@@ -26,8 +26,8 @@ class Showcase:
     reranking: RerankingStage
     n_candidates: int
     source_quotas: tuple[int, ...]
-    hashes: Hashes  # shape (items,): what a cursor keeps of each item
-    sorted_hashes: Hashes  # the same, rising
+    packed_hashes: bytes  # what a cursor keeps of each item, one after another
+    sorted_hashes: Hashes  # shape (items,): the same as numbers, rising
     hash_order: NDArray[np.intp]  # shape (items,): the rows they belong to
 
     @classmethod
@@ -42,10 +42,14 @@ class Showcase:
             RerankingStage.load(reader),
             int(reader.json("pipeline")["n_candidates"]),
             Quotas.model_validate(reader.json("recall/quotas")).as_tuple(),
-            hashes,
+            pack(hashes),
             hashes[order],
             order,
         )
+
+    def packed_hash(self, item_row: int) -> bytes:
+        """Return what a cursor keeps of an item."""
+        return self.packed_hashes[item_row * HASH_BYTES : (item_row + 1) * HASH_BYTES]
 
     def rows_of_hashes(self, shown: Hashes) -> Rows:
         """Return the rows of items that a cursor remembers; items of other bundles are not among them."""
@@ -71,5 +75,5 @@ class Showcase:
 
     def sources(self, source_ranks: NDArray[np.int16]) -> list[list[str]]:
         """Return the source that put each item highest; shape (users, items, sources) -> lists of names."""
-        names: list[list[str]] = best_source(source_ranks, self.source_quotas, SOURCE_NAMES).tolist()
-        return names
+        numbers = best_source(source_ranks, self.source_quotas).tolist()
+        return [[SOURCE_NAMES[number] for number in of_user] for of_user in numbers]

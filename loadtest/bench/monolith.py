@@ -70,7 +70,8 @@ def make_app(registry: Path, state_url: str) -> FastAPI:
         [state] = store.read([ask.user_id or ""])
         users = users_of(model, ask, state, time.time())
         candidates, slate = model.recommend(users, ask.top_n)
-        sources = best_source(candidates.source_ranks[0][slate.columns[0]], quotas, SOURCE_NAMES)
+        [numbers] = best_source(candidates.source_ranks[:, slate.columns[0]], quotas).tolist()
+        sources = [SOURCE_NAMES[number] for number in numbers]
         shown = zip(slate.item_rows[0].tolist(), slate.scores[0].tolist(), sources, strict=True)
         items = [
             {"item_id": ids[row], "score": score, "position": place, "source": source, "reason": None}

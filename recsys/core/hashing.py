@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,12 @@ def hash64(text: str, salt: str = "") -> int:
     >>> hash64("ada") == hash64("ada"), hash64("ada") == hash64("ada", "experiment-1")
     (True, False)
     """
-    key = hashlib.blake2b(salt.encode(), digest_size=32).digest() if salt else b""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=_key(salt)).digest(), "little")
+
+
+@lru_cache(maxsize=256)
+def _key(salt: str) -> bytes:
+    return hashlib.blake2b(salt.encode(), digest_size=32).digest() if salt else b""
 
 
 def hash64_many(texts: Iterable[str], salt: str = "") -> NDArray[np.uint64]:

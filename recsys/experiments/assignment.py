@@ -7,7 +7,7 @@ is always so. (With three arms that share with a fourth, no pure function of the
 every pair: hence neighbours.)
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import fsum
 
 import numpy as np
@@ -56,9 +56,12 @@ def assign(experiment: str, user_id: str, shares: Mapping[str, float], *, salt: 
 
 
 def assign_many(
-    experiment: str, user_ids: Iterable[str], shares: Mapping[str, float], *, salt: str
+    experiment: str, user_ids: Collection[str], shares: Mapping[str, float], *, salt: str
 ) -> NDArray[np.intp]:
     """Return for each user the row of their arm in ``shares``, shape (users,); see :func:`assign`."""
+    if len(shares) == 1:  # there is nothing to deal
+        check_shares(tuple(shares.values()))
+        return np.zeros(len(user_ids), dtype=np.intp)
     return arm_rows(buckets(user_ids, experiment, salt=salt), tuple(shares.values()))
 
 

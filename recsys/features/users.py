@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.compiled import compiled
 from recsys.data.log import InteractionLog
 
 HISTORY_LENGTH = 100
@@ -43,8 +44,7 @@ class UserBatch:
     def blocked(self, n_items: int) -> NDArray[np.bool_]:
         """Return shape (users, n_items): True where the user must not get the item."""
         blocked = np.zeros((len(self), n_items), dtype=np.bool_)
-        user = np.repeat(np.arange(len(self)), np.diff(self.excluded_offsets))
-        blocked[user, self.excluded_rows] = True
+        _block(self.excluded_offsets, self.excluded_rows, blocked)
         return blocked
 
     def slice(self, start: int, stop: int) -> "UserBatch":
@@ -77,6 +77,13 @@ class UserBatch:
         )
 
 
+@compiled
+def _block(offsets: NDArray[np.int64], rows: NDArray[np.int32], blocked: NDArray[np.bool_]) -> None:
+    for user in range(len(blocked)):
+        for row in rows[offsets[user] : offsets[user + 1]]:
+            blocked[user, row] = True
+
+
 def user_batch(
     item_rows: NDArray[np.int32],
     times_s: NDArray[np.float64],
@@ -102,24 +109,47 @@ def user_batch(
         excluded_rows: shape (excluded_offsets[-1],).
         history_length: keep at most so many items of each user.
     """
-    lengths = np.minimum(stops - starts, history_length)
-    age = np.arange(history_length)[None, :]  # 0 is the latest
-    valid = age < lengths[:, None]
-    positions = np.where(valid, stops[:, None] - 1 - age, 0)
-    if item_rows.size == 0:
-        empty = np.zeros(positions.shape)
-        rows, times = np.full(positions.shape, NO_ITEM, dtype=np.int32), empty
-    else:
-        rows = np.where(valid, item_rows[positions], NO_ITEM).astype(np.int32)
-        times = np.where(valid, times_s[positions], 0.0)
+    shape = (len(starts), history_length)
+    history_rows, history_times_s = np.full(shape, NO_ITEM, dtype=np.int32), np.zeros(shape)
+    _cut(item_rows, times_s, starts, stops, history_rows, history_times_s)
     return UserBatch(
-        rows,
-        times,
+        history_rows,
+        history_times_s,
         np.minimum(stops - starts, ACTIVITY_LIMIT),
         np.asarray(now_s, dtype=np.float64),
         np.asarray(context_rows, dtype=np.int16),
         excluded_offsets,
         excluded_rows,
+    )
+
+
+@compiled
+def _cut(
+    item_rows: NDArray[np.int32],
+    times_s: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    history_rows: NDArray[np.int32],
+    history_times_s: NDArray[np.float64],
+) -> None:
+    for user in range(len(starts)):
+        for age in range(min(stops[user] - starts[user], history_rows.shape[1])):
+            history_rows[user, age] = item_rows[stops[user] - 1 - age]
+            history_times_s[user, age] = times_s[stops[user] - 1 - age]
+
+
+def nobody() -> UserBatch:
+    """Return a batch of one user of whom nothing is known."""
+    none, one = np.zeros(0, dtype=np.int32), np.zeros(1, dtype=np.int64)
+    return user_batch(
+        none,
+        np.zeros(0),
+        one,
+        one,
+        now_s=np.zeros(1),
+        context_rows=np.zeros(1, dtype=np.int16),
+        excluded_offsets=np.zeros(2, dtype=np.int64),
+        excluded_rows=none,
     )
 
 

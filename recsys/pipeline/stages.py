@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.features.items import ItemTable
-from recsys.features.users import UserBatch
+from recsys.features.users import UserBatch, nobody
 from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.filters import Filters
 from recsys.ranking.boosting import BoostedRanker
@@ -57,6 +57,10 @@ class RecallStage:
                 blocked[user] |= ~self.catalogue.allowed(wanted)
         return name_candidates(self.sources, users, n, self.quotas, blocked)
 
+    def warm_up(self) -> None:
+        """Answer once, for nobody: loops are compiled or read from disk, pages come into memory."""
+        self.recall(nobody(), 1)
+
     def save(self, writer: BundleWriter) -> None:
         """Write the settings; sources and catalogue write themselves."""
         writer.json("recall/quotas", self.quotas.model_dump())
@@ -83,6 +87,13 @@ class RankingStage:
         return np.where(
             candidates.item_rows >= 0, scores.reshape(candidates.item_rows.shape), np.float32(-np.inf)
         )
+
+    def warm_up(self) -> None:
+        """Answer once, for nobody; see :meth:`RecallStage.warm_up`."""
+        named = Candidates(
+            np.zeros((1, 1), dtype=np.int32), np.zeros((1, 1, len(SOURCE_NAMES)), dtype=np.int16)
+        )
+        self.rank(nobody(), named)
 
     @classmethod
     def load(cls, reader: BundleReader) -> Self:

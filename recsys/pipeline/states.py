@@ -4,13 +4,15 @@ Training cuts its users out of the log (:func:`recsys.features.users.batch_at`);
 The same past gives the same arrays, bit for bit: tests/integration/test_feature_parity.py holds both to it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Sized
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.compiled import compiled
 from recsys.core.errors import ShapeError
 from recsys.data.log import Vocabulary
 from recsys.features.users import UserBatch, user_batch
@@ -25,16 +27,15 @@ class Session:
     times_s: Sequence[float] = ()  # Unix time of each
 
 
-@dataclass(frozen=True, slots=True)
-class _Owned:
-    """Items of all users in one array: ``rows[k]`` is one of user ``owners[k]``."""
+NO_SESSION = Session()
+_NOTHING: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
 
-    owners: NDArray[np.intp]
+
+class _Ragged(NamedTuple):
+    """Items of all users in one array: user u has ``rows[offsets[u]:offsets[u + 1]]``."""
+
     rows: NDArray[np.int32]
-
-    def and_of(self, later: "_Owned") -> "_Owned":
-        """Return the entries of both, those of ``later`` behind."""
-        return _Owned(np.concatenate([self.owners, later.owners]), np.concatenate([self.rows, later.rows]))
+    offsets: NDArray[np.int64]  # shape (users + 1,)
 
 
 def batch_of_states(
@@ -64,58 +65,90 @@ def batch_of_states(
         ShapeError: something does not have one entry per state.
     """
     _check_sizes(len(states), now_s, context_rows, extra_excluded, sessions)
-    past, known = _owned([state.item_ids for state in states], items)
-    times_s = np.concatenate([np.zeros(0), *(state.times_s for state in states)])[known]
-    hidden, _ = _owned([state.seen for state in states], items)
-    if sessions is not None and any(session.item_ids for session in sessions):
-        late, known = _owned([session.item_ids for session in sessions], items)
-        late_times_s = np.array(list(chain.from_iterable(s.times_s for s in sessions)), np.float64)[known]
-        hidden = hidden.and_of(late)
-        past, times_s = _followed_by(past, times_s, late, late_times_s, len(items))
-    if extra_excluded is not None:
-        owners = np.repeat(np.arange(len(states)), [len(rows) for rows in extra_excluded])
-        rows = np.concatenate([np.zeros(0, np.int32), *extra_excluded])
-        hidden = hidden.and_of(_Owned(owners, rows))
-    offsets = _offsets(past, len(states))
+    sessions = sessions if sessions is not None else [NO_SESSION] * len(states)
+    extra = extra_excluded if extra_excluded is not None else [_NOTHING] * len(states)
+    past, times_s = (
+        _rows_of([state.item_ids for state in states], items),
+        _joined([s.times_s for s in states]),
+    )
+    late = _rows_of([session.item_ids for session in sessions], items)
+    late_times_s = np.array(list(chain.from_iterable(s.times_s for s in sessions)), dtype=np.float64)
+    seen = _rows_of([state.seen for state in states], items)
+    left_out = _Ragged(_joined(extra).astype(np.int32, copy=False), _offsets(extra))
+    lived, hidden = _room(past, late), _room(seen, late, left_out)
+    lived_times_s = np.empty(len(lived.rows))
+    _live(past, times_s, late, late_times_s, lived, lived_times_s)
+    _hide(seen, late, left_out, hidden)
     return user_batch(
-        past.rows,
-        times_s,
-        offsets[:-1],
-        offsets[1:],
+        lived.rows,
+        lived_times_s,
+        lived.offsets[:-1],
+        lived.offsets[1:],
         now_s=now_s,
         context_rows=context_rows,
-        excluded_offsets=_offsets(hidden, len(states)),
-        excluded_rows=hidden.rows[np.argsort(hidden.owners, kind="stable")],
+        excluded_offsets=hidden.offsets,
+        excluded_rows=hidden.rows[: hidden.offsets[-1]],
     )
 
 
-def _owned(ids_of: Sequence[Collection[str]], items: Vocabulary) -> tuple[_Owned, NDArray[np.bool_]]:
-    """Return the known items of each user in one array, and which of all the ids are known."""
-    rows = items.rows(list(chain.from_iterable(ids_of)))
-    owners = np.repeat(np.arange(len(ids_of)), [len(ids) for ids in ids_of])
-    known = rows >= 0
-    return _Owned(owners[known], rows[known]), known
+def _rows_of(ids_of: Sequence[Collection[str]], items: Vocabulary) -> _Ragged:
+    """Return the rows of the ids of each user, -1 for those that ``items`` does not know."""
+    return _Ragged(items.rows(list(chain.from_iterable(ids_of))), _offsets(ids_of))
 
 
-def _followed_by(
-    past: _Owned,
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _offsets(parts: Sequence[Sized]) -> NDArray[np.int64]:
+    return np.array([0, *accumulate(map(len, parts))], dtype=np.int64)
+
+
+def _room(*parts: _Ragged) -> _Ragged:
+    """Return room for the entries of several, to be filled."""
+    rows = np.empty(sum(len(part.rows) for part in parts), dtype=np.int32)
+    return _Ragged(rows, np.zeros_like(parts[0].offsets))
+
+
+@compiled
+def _live(
+    past: _Ragged,
     times_s: NDArray[np.float64],
-    late: _Owned,
+    late: _Ragged,
     late_times_s: NDArray[np.float64],
-    n_items: int,
-) -> tuple[_Owned, NDArray[np.float64]]:
-    """Put each user's late items behind the earlier ones, and leave out the earlier ones among them."""
-    keys, late_keys = (owned.owners * n_items + owned.rows for owned in (past, late))
-    earlier = ~np.isin(keys, late_keys)
-    joined = _Owned(past.owners[earlier], past.rows[earlier]).and_of(late)
-    order = np.argsort(joined.owners, kind="stable")
-    all_times_s = np.concatenate([times_s[earlier], late_times_s])
-    return _Owned(joined.owners[order], joined.rows[order]), all_times_s[order]
+    lived: _Ragged,
+    lived_times_s: NDArray[np.float64],
+) -> None:
+    """Put each user's late items behind the earlier ones, less those among the late; only known ones."""
+    end = 0
+    for user in range(len(past.offsets) - 1):
+        own = late.rows[late.offsets[user] : late.offsets[user + 1]]
+        for place in range(past.offsets[user], past.offsets[user + 1]):
+            row = past.rows[place]
+            again = False
+            for late_row in own:
+                again |= late_row == row
+            if row >= 0 and not again:
+                lived.rows[end], lived_times_s[end] = row, times_s[place]
+                end += 1
+        for place in range(late.offsets[user], late.offsets[user + 1]):
+            if late.rows[place] >= 0:
+                lived.rows[end], lived_times_s[end] = late.rows[place], late_times_s[place]
+                end += 1
+        lived.offsets[user + 1] = end
 
 
-def _offsets(owned: _Owned, n_users: int) -> NDArray[np.int64]:
-    counts = np.bincount(owned.owners, minlength=n_users)
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+@compiled
+def _hide(seen: _Ragged, late: _Ragged, left_out: _Ragged, hidden: _Ragged) -> None:
+    """Join what each user must not get, the known items of it."""
+    end = 0
+    for user in range(len(seen.offsets) - 1):
+        for part in (seen, late, left_out):
+            for row in part.rows[part.offsets[user] : part.offsets[user + 1]]:
+                if row >= 0:
+                    hidden.rows[end] = row
+                    end += 1
+        hidden.offsets[user + 1] = end
 
 
 def _check_sizes(

@@ -100,11 +100,30 @@ def _put_in(items: NDArray[np.int32], slots: NDArray[np.int32], begun: int, n_ke
     return n_kept + 1
 
 
-def best_source(
-    source_ranks: NDArray[np.int16], quotas: Sequence[int], source_names: Sequence[str]
-) -> NDArray[np.object_]:
-    """Return the source that put each item highest, shape of ``source_ranks`` less its last axis."""
-    named = source_ranks != NOT_NAMED
-    places = np.where(named, (source_ranks + 0.5) / np.asarray(quotas, dtype=np.float64), np.inf)
-    best: NDArray[np.object_] = np.asarray(source_names, dtype=np.object_)[np.argmin(places, axis=-1)]
+def best_source(source_ranks: NDArray[np.int16], quotas: Sequence[int]) -> NDArray[np.int8]:
+    """Return the number of the source that put each item highest.
+
+    Args:
+        source_ranks: shape (users, items, sources), NOT_NAMED where a source did not name an item.
+        quotas: per source, positive.
+
+    Returns:
+        shape (users, items); where no source named the item, the first.
+    """
+    best = np.zeros(source_ranks.shape[:2], dtype=np.int8)
+    _find_best_source(source_ranks, np.asarray(quotas, dtype=np.float64), best)
     return best
+
+
+@compiled
+def _find_best_source(
+    source_ranks: NDArray[np.int16], quotas: NDArray[np.float64], best: NDArray[np.int8]
+) -> None:
+    for user in range(source_ranks.shape[0]):
+        for item in range(source_ranks.shape[1]):
+            least = np.inf
+            for source in range(source_ranks.shape[2]):
+                rank = source_ranks[user, item, source]
+                place = (rank + 0.5) / quotas[source]
+                if rank != NOT_NAMED and place < least:
+                    best[user, item], least = source, place

@@ -124,7 +124,8 @@ def _most_popular(
             continue
         for row in order[: _LIFT * (n + np.count_nonzero(blocked[user]))]:
             if not blocked[user, row]:
-                score = np.float32((1 - context_share) * level[row] + context_share * in_context[row])
+                mixed = (1 - context_share) * level[row] + context_share * in_context[row]
+                score = float(np.float32(mixed))  # as it will be kept, so that ties are ties
                 n_kept = offer(best_scores[user], best_rows[user], n_kept, score, row)
         sort_best_first(best_scores[user], best_rows[user], n_kept)
 

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from recsys.core.compiled import compiled
 from recsys.core.settings import FrozenModel
 from recsys.features.items import ItemTable
 from recsys.features.users import NO_ITEM
+from recsys.recall.selection import offer, sort_best_first
 
 _OVER_CAP = np.float32(4.0)  # gains lie in [-1, 1]: everything over a cap comes after everything else
 
@@ -59,27 +61,56 @@ def rerank(
         variety: shape (users,), in [0, 1]: 0 (or None) keeps the order of the scores, 1 looks at likeness
             alone.
     """
+    slate = Slate(
+        np.full((len(item_rows), n), NO_ITEM, dtype=np.int32),
+        np.full((len(item_rows), n), -np.inf, dtype=np.float32),
+        np.full((len(item_rows), n), NO_ITEM, dtype=np.int32),
+    )
+    plain = config.max_per_creator is None and config.max_per_tag is None
+    if plain and (variety is None or not variety.any()):
+        _take_best(item_rows, scores, slate.scores, slate.columns)
+    else:
+        weight = np.zeros(len(item_rows), np.float32) if variety is None else variety.astype(np.float32)
+        _take_varied(item_rows, scores, items, config, weight, slate)
+    chosen = np.take_along_axis(item_rows, slate.columns, axis=1)
+    np.copyto(slate.item_rows, chosen, where=slate.columns >= 0)
+    return slate
+
+
+@compiled
+def _take_best(
+    item_rows: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    best_scores: NDArray[np.float32],
+    best_columns: NDArray[np.int32],
+) -> None:
+    for user in range(len(item_rows)):
+        n_kept = 0
+        for column in range(item_rows.shape[1]):
+            if item_rows[user, column] >= 0:
+                n_kept = offer(best_scores[user], best_columns[user], n_kept, scores[user, column], column)
+        sort_best_first(best_scores[user], best_columns[user], n_kept)
+
+
+def _take_varied(
+    item_rows: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    items: ItemTable,
+    config: RerankingConfig,
+    variety: NDArray[np.float32],
+    slate: Slate,
+) -> None:
+    """Fill scores and columns of a slate, one place at a time."""
     known = np.where(item_rows >= 0, scores, -np.inf).astype(np.float32)
-    pool = min(item_rows.shape[1], max(config.pool, 3 * n))
+    pool = min(item_rows.shape[1], max(config.pool, 3 * slate.columns.shape[1]))
     best = np.argsort(-known, axis=1, kind="stable")[:, :pool]
     rows = np.take_along_axis(item_rows, best, axis=1)
     ranked = np.take_along_axis(known, best, axis=1)
-    plain = config.max_per_creator is None and config.max_per_tag is None
-    if plain and (variety is None or not variety.any()):
-        picked = np.broadcast_to(np.arange(min(n, pool)), (len(rows), min(n, pool)))
-    else:
-        weight = np.zeros(len(rows), np.float32) if variety is None else variety.astype(np.float32)
-        picked = _greedy(rows, ranked, min(n, pool), items, config, weight)
-    chosen = np.take_along_axis(best, picked, axis=1)
-    slate_rows = np.take_along_axis(item_rows, chosen, axis=1)
-    slate_scores = np.take_along_axis(known, chosen, axis=1)
-    chosen = np.where(slate_rows >= 0, chosen, NO_ITEM)
-    short = ((0, 0), (0, n - chosen.shape[1]))
-    return Slate(
-        np.pad(slate_rows, short, constant_values=NO_ITEM).astype(np.int32),
-        np.pad(slate_scores, short, constant_values=-np.inf).astype(np.float32),
-        np.pad(chosen, short, constant_values=NO_ITEM).astype(np.int32),
-    )
+    n = min(slate.columns.shape[1], pool)
+    chosen = np.take_along_axis(best, _greedy(rows, ranked, n, items, config, variety), axis=1)
+    slate.scores[:, :n] = np.take_along_axis(known, chosen, axis=1)
+    is_item = np.take_along_axis(item_rows, chosen, axis=1) >= 0
+    slate.columns[:, :n] = np.where(is_item, chosen, NO_ITEM)
 
 
 def _greedy(

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from deployments.cursor import item_hashes
+from deployments.cursor import item_hashes, pack
 from deployments.exposures import Exposures
 from deployments.intake import Intake
 from deployments.lane import BundleHolder, Holding
@@ -66,7 +66,7 @@ def showcase(catalogue_of: Callable[..., pl.DataFrame]) -> Showcase:
         RerankingStage(fit_items(frame), RerankingConfig()),
         N_CANDIDATES,
         (1,) * len(SOURCE_NAMES),
-        hashes,
+        pack(hashes),
         hashes[order],
         order,
     )
@@ -137,6 +137,10 @@ class FakeState:
 
     inner: SqliteUserState
     mood: Mood = "well"
+
+    @property
+    def is_local(self) -> bool:
+        return self.inner.is_local
 
     def read(self, user_ids: Sequence[str]) -> list[UserState]:
         self._check()

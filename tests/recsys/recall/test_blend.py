@@ -38,8 +38,8 @@ def test_each_user_gets_a_list_of_their_own() -> None:
 
 def test_the_best_source_is_the_one_that_put_the_item_highest() -> None:
     ranks = np.array([[[4, 1], [3, ABSENT], [ABSENT, 9]]], dtype=np.int16)
-    assert best_source(ranks, [3, 1], ["svd", "tags"]).tolist() == [["svd", "svd", "tags"]]
-    assert best_source(ranks, [1, 1], ["svd", "tags"]).tolist() == [["tags", "svd", "tags"]]
+    assert best_source(ranks, [3, 1]).tolist() == [[0, 0, 1]]
+    assert best_source(ranks, [1, 1]).tolist() == [[1, 0, 1]]
 
 
 @st.composite
