@@ -56,10 +56,14 @@ class Edge:
         adds_id: False when what stands before it (Ray Serve does) adds the id to answers itself.
     """
 
-    def __init__(self, app: ASGIApp, clock: Clock, *, adds_id: bool) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, *, adds_id: bool = True) -> None:
         self._app = app
         self._clock = clock
         self._added = [_ID_HEADER] if adds_id else []
+
+    def behind_one_that_adds_ids(self) -> "Edge":
+        """Return the same for requests that come through Ray Serve's own layers."""
+        return Edge(self._app, self._clock, adds_id=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

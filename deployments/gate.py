@@ -126,10 +126,11 @@ class Gate:
 class Inside:
     """A request that was let in; it leaves once, however often it is told to."""
 
-    __slots__ = ("_rooms",)
+    __slots__ = ("_rooms", "is_ours")
 
     def __init__(self, rooms: tuple[Room, ...]) -> None:
         self._rooms = rooms
+        self.is_ours = bool(rooms)  # else it is Ray Serve's
         for room in rooms:
             room.enter()
 

@@ -71,7 +71,7 @@ def _options(args: GraphArgs, replicas: Replicas, scaling: AutoscalingConfig | N
     return {
         **size,
         "max_ongoing_requests": replicas.in_flight,
-        "logging_config": LoggingConfig(enable_access_log=False),  # a line per request costs; /metrics counts
+        "logging_config": LoggingConfig(log_level="WARNING", enable_access_log=False),  # /metrics counts
         "ray_actor_options": {"num_cpus": replicas.cpus, "runtime_env": {"env_vars": environment}},
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from deployments.breaker import Breaker
-from deployments.metrics import timed
+from deployments.metrics import STAGE_SECONDS
 from deployments.settings import BreakerSettings
 from recsys.core.clock import Clock
 from recsys.core.errors import UnavailableError
@@ -35,6 +35,7 @@ class Guard:
         self._deadline_s = deadline_s
         self._breaker = Breaker(breaker.failures, breaker.rest_s, clock)
         self._clock = clock
+        self._seconds = STAGE_SECONDS.labels(stage, lane)
 
     def allows(self) -> bool:
         """Return whether to call now."""
@@ -50,14 +51,17 @@ class Guard:
         Raises:
             UnavailableError: the stage is down, or late: then the call is cancelled.
         """
+        started_s = self._clock()
         try:
-            with timed(self.stage, self._lane, self._clock):
-                result = await asyncio.wait_for(call, self._deadline_s)
+            async with asyncio.timeout(self._deadline_s):
+                result = await call
         except TimeoutError as error:
             self._breaker.failed()
             raise UnavailableError(self.stage, DEADLINE) from error
         except UnavailableError:
             self._breaker.failed()
             raise
+        finally:
+            self._seconds.observe(self._clock() - started_s)
         self._breaker.succeeded()
         return result

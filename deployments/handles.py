@@ -21,6 +21,7 @@ from recsys.pipeline.filters import Filters
 from recsys.recall.candidates import Candidates
 
 _HOLDINGS_TIMEOUT_S = 2.0
+_PICKLE = "pickle"  # Serve's default, cloudpickle, looks for code to ship in every argument; ours are arrays
 
 Result_co = TypeVar("Result_co", covariant=True)
 
@@ -39,8 +40,8 @@ class HandleStages:
     def __init__(
         self, recall: DeploymentHandle[RecallReplica], ranking: DeploymentHandle[RankingReplica]
     ) -> None:
-        self._recall = recall
-        self._ranking = ranking
+        self._recall = recall.options(request_serialization=_PICKLE, response_serialization=_PICKLE)
+        self._ranking = ranking.options(request_serialization=_PICKLE, response_serialization=_PICKLE)
 
     def start(
         self,

@@ -7,13 +7,10 @@ own figures alone.
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import cast
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-
-from recsys.core.clock import Clock
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -42,16 +39,6 @@ RATE_LIMITED = Counter(
 EVENTS = Counter("marquee_events", "Events by what became of them", ["fate"])
 EXPOSURES = Counter("marquee_exposures", "Answers by what became of their exposure", ["fate"])
 STATE_ERRORS = Counter("marquee_state_errors", "Calls of the user state that failed", ["call"])
-
-
-@contextmanager
-def timed(stage: str, lane: str, clock: Clock) -> Iterator[None]:
-    """Record how long a stage takes, whether it succeeds or not."""
-    started_s = clock()
-    try:
-        yield
-    finally:
-        STAGE_SECONDS.labels(stage, lane).observe(clock() - started_s)
 
 
 def exposition(lines: Iterator[str]) -> bytes:

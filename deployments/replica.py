@@ -7,6 +7,7 @@ import socket
 import time
 from random import Random
 
+from ray.serve._private.constants import RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
@@ -68,7 +69,7 @@ class RouterReplica:
             drain=drain,
         )
         rooms = rooms_of(args.overload, drain, on_refusal=router.demand.turned_away)
-        put_before_uvicorn(gate_of(args, rooms))
+        self._gate = gate_of(args, rooms)
         self._log_writer = EventLogWriter(args.event_log, writer_id)
         intake = Intake(self._log_writer, state, deadline_s=_STATE_WRITE_S)
         self._service = Service(router, intake, traffic, args.limits, unix_clock, monotonic_clock, rooms)
@@ -78,7 +79,10 @@ class RouterReplica:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Return what answers HTTP; Ray Serve calls this once, after the constructor."""
-        return make_app(self._service, adds_id=False)
+        app = make_app(self._service)
+        # What is ours belongs to this loop; Serve's HTTP server shares it in throughput-optimised mode only.
+        put_before_uvicorn(self._gate, None if RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD else app)
+        return app.behind_one_that_adds_ids()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Say what was asked here so far. Serve asks on the event loop: it is that thread's time."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +19,13 @@ from deployments.question import Answer, Degradation, Question
 from deployments.settings import BatchSettings, BreakerSettings, Deadlines
 from deployments.showcase import Showcase
 from deployments.stages import LaneStages
+from deployments.state_reader import StateReader
 from deployments.traffic import InForce
 from recsys.core.clock import Clock
 from recsys.core.errors import UnavailableError
 from recsys.features.users import UserBatch
 from recsys.recall.candidates import Candidates
 from recsys.state.store import EMPTY, UserState, UserStateStore
-
-_STATE_THREADS = 4
 
 _USUAL = OverloadSettings()
 _OVERLOAD = Degradation("router", "overload")
@@ -67,7 +65,7 @@ class Router:
     ) -> None:
         self._in_force = in_force
         self._stages = stages
-        self._state = state
+        self._state = StateReader(state, clock)
         self._exposures = exposures
         self._reading = Guard("state", "", deadlines.state_s, breaker, clock)
         self._recall = {lane: Guard("recall", lane, deadlines.recall_s, breaker, clock) for lane in stages}
@@ -76,7 +74,6 @@ class Router:
         patience = Patience(overload.max_recommends, overload.max_wait_s, clock)
         self._batcher = MicroBatcher(self.answer_all, batch, patience=patience, drain=drain)
         self._popular_when_full = overload.when_full is WhenFull.POPULAR
-        self._threads = ThreadPoolExecutor(_STATE_THREADS, thread_name_prefix="user-state")
 
     async def answer(self, question: Question) -> Answer:
         """Answer one question, together with others that come at the same time.
@@ -122,7 +119,7 @@ class Router:
 
     def close(self) -> None:
         """Let the threads end; what was answered is on the disk then."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._state.close()
         if self._exposures is not None:
             self._exposures.close()
 
@@ -173,8 +170,7 @@ class Router:
         try:
             if not self._reading.allows():
                 raise self._reading.resting()
-            loop = asyncio.get_running_loop()
-            read = await self._reading.result(loop.run_in_executor(self._threads, self._state.read, user_ids))
+            read = await self._reading.result(self._state.read(user_ids))
         except UnavailableError as error:
             STATE_ERRORS.labels("read").inc()
             return [EMPTY] * len(questions), _left_out(self._reading, error, len(questions))

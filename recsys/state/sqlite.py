@@ -57,6 +57,11 @@ class SqliteUserState:
         with self._connection() as connection:
             connection.execute(_SCHEMA)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether reading asks no other machine: True, for the file lies on this one."""
+        return True
+
     def read(self, user_ids: Sequence[str]) -> list[UserState]:
         """Return the states of many users with one query, in the order asked; EMPTY where unknown."""
         with self._connection() as connection:

@@ -42,6 +42,11 @@ EMPTY = UserState((), np.zeros(0), frozenset(), None)
 class UserStateStore(Protocol):
     """Shared memory of the users. Every method may raise UnavailableError: the store cannot be reached."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether reading asks no other machine: then it is done before a thread would have begun."""
+        ...
+
     def read(self, user_ids: Sequence[str]) -> list[UserState]:
         """Return the states of many users in one round trip, in the order asked; EMPTY where unknown."""
         ...

@@ -34,10 +34,14 @@ class Held:
         await send({"type": "http.response.body", "body": b"ok"})
 
 
+def gate(rooms: Rooms) -> Gate:
+    return Gate(rooms, None, ONE, clock=lambda: 0.0, chance=random.Random(0))
+
+
 @pytest.fixture
 def rooms() -> Iterator[Rooms]:
     made = rooms_of(ONE, DrainRate())
-    take_away = put_before_uvicorn(Gate(made, None, ONE, clock=lambda: 0.0, chance=random.Random(0)))
+    take_away = put_before_uvicorn(gate(made))
     yield made
     take_away()
 
@@ -161,5 +165,48 @@ def test_a_client_that_never_reads_its_answer_takes_nobodys_place(rooms: Rooms) 
                 deaf.sendall(b"GET /recommend/ada HTTP/1.1\r\nHost: h\r\n\r\n")
                 await asyncio.sleep(0.2)  # by now its buffers are full, and the application waits for them
                 assert rooms.recommend.n_inside == 0
+
+    asyncio.run(run())
+
+
+def test_who_is_let_in_goes_straight_to_our_application_and_serves_own_paths_do_not(rooms: Rooms) -> None:
+    async def run() -> None:
+        ours, serves = Held(), Held()
+        ours.go_on.set()
+        serves.go_on.set()
+        take_away = put_before_uvicorn(gate(rooms), ours)
+        async with serving(serves) as address:
+            reader, writer = await asyncio.open_connection(*address)
+            for path in (b"/recommend/ada", b"/-/healthz", b"/traffic"):
+                writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: h\r\n\r\n")
+                assert [status for status, _ in await read_answers(reader, 1)] == [200]
+            writer.close()
+        take_away()
+        assert ours.asked == ["/recommend/ada", "/traffic"]
+        assert serves.asked == ["/-/healthz"]
+
+    asyncio.run(run())
+
+
+def test_the_work_for_a_client_that_hangs_up_is_given_up(rooms: Rooms) -> None:
+    class Working(Held):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await super().__call__(scope, receive, send)
+            except asyncio.CancelledError:
+                self.asked.append("given up")
+                raise
+
+    async def run() -> None:
+        ours = Working()
+        take_away = put_before_uvicorn(gate(rooms), ours)
+        async with serving(Held()) as address:
+            _, writer = await asyncio.open_connection(*address)
+            writer.write(b"GET /recommend/ada HTTP/1.1\r\nHost: h\r\n\r\n")
+            await until(lambda: ours.asked == ["/recommend/ada"])
+            writer.transport.abort()
+            await until(lambda: ours.asked == ["/recommend/ada", "given up"])
+            await until(lambda: rooms.recommend.n_inside == 0)
+        take_away()
 
     asyncio.run(run())
