@@ -235,6 +235,9 @@ class RecommendAnswer(_Described):
     """Send it back for the next page; null when there is none."""
     degraded: list[DegradedOut]
     """Empty when nothing is missing."""
+    cached: bool
+    """The list was computed for an earlier request that asked the same, seconds ago, and nothing of what it
+    was made from has changed since."""
 
 
 class EventResult(_Described):

@@ -26,6 +26,7 @@ class _Held(NamedTuple):
     n_shown_before: int
     arm: str
     bundle: str
+    cached: bool
     degraded: list[Degradation]
     items: list[ShownItem]
 
@@ -69,6 +70,7 @@ class Exposures:
                 len(asked.shown),
                 answer.arm,
                 answer.bundle,
+                answer.cached,
                 answer.degraded,
                 answer.items,
             )
@@ -89,7 +91,7 @@ class Exposures:
             held.context,
             held.n_shown_before,
             override=False,  # nobody can choose their arm yet
-            cached=False,
+            cached=held.cached,
             degraded=[f"{missing.stage}: {missing.why}" for missing in held.degraded],
             item_ids=[item.item_id for item in items],
             scores=[item.score for item in items],

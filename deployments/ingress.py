@@ -116,6 +116,7 @@ class Face:
         del query
         at_s = self._service.clock()
         status = await self._service.intake.erase(user_id, at_s)
+        self._service.router.forget(user_id)
         done = {"user_id": user_id, "erased_at_s": at_s, "status": status}
         return _json(done, _OK if status == "erased" else _ACCEPTED)
 

@@ -38,6 +38,15 @@ RATE_LIMITED = Counter(
 )
 EVENTS = Counter("marquee_events", "Events by what became of them", ["fate"])
 EXPOSURES = Counter("marquee_exposures", "Answers by what became of their exposure", ["fate"])
+CACHE = Counter(
+    "marquee_cache", "Questions by who could share the answer and what was found", ["kind", "found"]
+)
+CACHE_AGE_SECONDS = Histogram(
+    "marquee_cache_age_seconds",
+    "How old lists from the cache were when they were served",
+    buckets=(*_SECONDS, 10.0),
+)
+CACHE_EVICTIONS = Counter("marquee_cache_evictions", "Lists that left the cache", ["why"])
 STATE_ERRORS = Counter("marquee_state_errors", "Calls of the user state that failed", ["call"])
 
 

@@ -61,3 +61,4 @@ class Answer:
     bundle: str
     cursor: str | None
     degraded: list[Degradation]
+    cached: bool = False  # the list was computed for an earlier request

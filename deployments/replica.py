@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from deployments.admission import Rooms, rooms_of
 from deployments.autoscaling.demand import router_report
 from deployments.bundles import holder_for
+from deployments.cache import AnswerCache
 from deployments.client_rates import ClientRates
 from deployments.drain import DrainRate
 from deployments.exposures import open_exposures
@@ -64,6 +65,7 @@ class RouterReplica:
             deadlines=args.deadlines,
             breaker=args.breaker,
             clock=monotonic_clock,
+            cache=AnswerCache(args.cache, monotonic_clock),
             exposures=open_exposures(args.exposures, writer_id),
             overload=args.overload,
             drain=drain,
@@ -101,6 +103,7 @@ class RouterReplica:
         while True:
             await self._service.traffic.look()
             await self._service.intake.catch_up()
+            self._service.router.cache.expire()
             await asyncio.sleep(poll_s)
 
 

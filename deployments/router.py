@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from deployments.audience import audience
 from deployments.autoscaling.demand import Demand
 from deployments.batching import MicroBatcher, OverloadedError, Patience
+from deployments.cache import AnswerCache, Kind, Round, key_of
 from deployments.drain import DrainRate
 from deployments.exposures import Exposures
 from deployments.guard import Guard
@@ -16,7 +17,7 @@ from deployments.lists import answers, hidden_from, popular_list, ranked_lists
 from deployments.metrics import BATCH_SIZE, DEGRADED, STATE_ERRORS
 from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.question import Answer, Degradation, Question
-from deployments.settings import BatchSettings, BreakerSettings, Deadlines
+from deployments.settings import BatchSettings, BreakerSettings, CacheSettings, Deadlines
 from deployments.showcase import Showcase
 from deployments.stages import LaneStages
 from deployments.state_reader import StateReader
@@ -44,6 +45,7 @@ class Router:
         deadlines: how long each stage may take.
         breaker: when a failing stage is left alone.
         clock: monotonic seconds.
+        cache: lists of a moment ago; None: there is none.
         exposures: takes down what is answered; None: nobody does.
         overload: what is done when there is too much to do.
         drain: learns how fast this router answers when it is busy.
@@ -59,6 +61,7 @@ class Router:
         deadlines: Deadlines,
         breaker: BreakerSettings,
         clock: Clock,
+        cache: AnswerCache | None = None,
         exposures: Exposures | None = None,
         overload: OverloadSettings = _USUAL,
         drain: DrainRate | None = None,
@@ -66,6 +69,7 @@ class Router:
         self._in_force = in_force
         self._stages = stages
         self._state = StateReader(state, clock)
+        self.cache = cache or AnswerCache(CacheSettings(on=False), clock)
         self._exposures = exposures
         self._reading = Guard("state", "", deadlines.state_s, breaker, clock)
         self._recall = {lane: Guard("recall", lane, deadlines.recall_s, breaker, clock) for lane in stages}
@@ -109,10 +113,15 @@ class Router:
         """
         in_force = self._now_in_force()
         [(arm, lane)] = in_force.deal([question.user_id or question.request_id])
-        showcase = in_force.lanes[lane]
-        users = audience([question], [EMPTY], showcase)
-        shown = [popular_list(showcase, question, hidden_from(users, 0))]
-        made = answers(showcase, [question], shown, [arm], [[]])
+        found = self._look(
+            in_force, [question], [EMPTY], [(arm, lane)], as_of_s=self.cache.now_s(), kind=Kind.POPULAR
+        )
+        if found.to_compute:
+            showcase = in_force.lanes[lane]
+            users = audience([question], [EMPTY], showcase)
+            shown = [popular_list(showcase, question, hidden_from(users, 0))]
+            found.answers = list(answers(showcase, [question], shown, [arm], [[]]))
+        made = found.complete()
         if self._exposures is not None:
             self._exposures.served([question], made, call="popular")
         return made[0]
@@ -131,12 +140,13 @@ class Router:
         """
         in_force = self._now_in_force()
         BATCH_SIZE.observe(len(questions))
+        as_of_s = self.cache.now_s()
         states, unread = await self._states_of(questions)
         routes = in_force.deal([question.user_id or question.request_id for question in questions])
+        found = self._look(in_force, questions, states, routes, as_of_s=as_of_s, unread=unread is not None)
         places: dict[str, list[int]] = {}
-        for place, (_, lane) in enumerate(routes):
-            places.setdefault(lane, []).append(place)
-        answered: list[Answer | None] = [None] * len(questions)
+        for place in found.to_compute:
+            places.setdefault(routes[place][1], []).append(place)
 
         async def answer_lane(lane: str, own: list[int]) -> None:
             part = await self._answer_lane(
@@ -148,13 +158,40 @@ class Router:
                 [[unread] if unread and questions[place].user_id is not None else [] for place in own],
             )
             for place, answer in zip(own, part, strict=True):
-                answered[place] = answer
+                found.answers[place] = answer
 
         await asyncio.gather(*(answer_lane(lane, own) for lane, own in places.items()))
-        complete = [answer for answer in answered if answer is not None]
+        complete = found.complete()
         if self._exposures is not None:
             self._exposures.served(questions, complete)
         return complete
+
+    def forget(self, user_id: str) -> None:
+        """Let go of everything that is kept of a user."""
+        self.cache.forget(user_id)
+
+    def _look(
+        self,
+        in_force: InForce,
+        questions: Sequence[Question],
+        states: Sequence[UserState],
+        routes: Sequence[tuple[str, str]],
+        *,
+        as_of_s: float,
+        kind: Kind | None = None,
+        unread: bool = False,
+    ) -> Round:
+        """Ask the cache; who was taken for anonymous because of an error gets and leaves nothing there."""
+        version = in_force.document.version
+        keys = [
+            None
+            if not self.cache.is_on or (unread and question.user_id is not None)
+            else key_of(
+                question, state, kind=kind, arm=arm, showcase=in_force.lanes[lane], policy_version=version
+            )
+            for question, state, (arm, lane) in zip(questions, states, routes, strict=True)
+        ]
+        return Round(self.cache, questions, keys, as_of_s)
 
     def _now_in_force(self) -> InForce:
         in_force = self._in_force()

@@ -90,6 +90,10 @@ class Service:
         for refused in report["refused"]:
             labels = f'lane="{refused["lane"]}",bundle="{refused["bundle"]}",state="refused"'
             yield f"marquee_bundle_info{{{labels}}} 1"
+        for name, value in (("entries", self.router.cache.n_entries), ("bytes", self.router.cache.n_bytes)):
+            yield f"# HELP marquee_cache_{name} Held in the cache of the router that was asked"
+            yield f"# TYPE marquee_cache_{name} gauge"
+            yield f"marquee_cache_{name} {value}"
         yield "# HELP marquee_entries_later Events that this router's user state has missed so far"
         yield "# TYPE marquee_entries_later gauge"
         yield f"marquee_entries_later {self.intake.n_later}"

@@ -89,6 +89,23 @@ class ExposureSettings(FrozenModel):
     """How files are cut, how much may wait, how long they are kept."""
 
 
+class CacheSettings(FrozenModel):
+    """Lists that are kept for whoever asks the same again."""
+
+    on: bool = True
+    """False: every list is computed afresh."""
+
+    ttl_s: PositiveFloat = 10.0
+    """How old a list may get while nothing that it was made from changes: hours and days since the last
+    choices enter into it. A change is seen at once, however young the list is."""
+
+    max_entries: PositiveInt = 20_000
+    """Lists in one router."""
+
+    max_bytes: PositiveInt = 64 << 20
+    """About what they may take in memory."""
+
+
 class GraphArgs(FrozenModel):
     """What the graph is built from; Ray Serve hands the ``args`` of a Serve config to this model."""
 
@@ -139,6 +156,9 @@ class GraphArgs(FrozenModel):
 
     limits: Limits = Limits()
     """Per request."""
+
+    cache: CacheSettings = CacheSettings()
+    """Per router."""
 
     exposures: ExposureSettings = ExposureSettings()
     """Per router."""

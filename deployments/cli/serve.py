@@ -13,7 +13,7 @@ from rich.console import Console
 from deployments.autoscaling.settings import AutoscalingSettings, Bounds
 from deployments.launcher import running_graph
 from deployments.overload_settings import OverloadSettings, WhenFull
-from deployments.settings import BatchSettings, ExposureSettings, GraphArgs, Replicas
+from deployments.settings import BatchSettings, CacheSettings, ExposureSettings, GraphArgs, Replicas
 from recsys.core.clock import unix_clock
 from recsys.core.errors import NotFoundError
 from recsys.eventlog.replay import replay
@@ -51,6 +51,7 @@ def main(
         ),
     ] = None,
     in_flight: Annotated[int, typer.Option(min=1, help="Batches under way at once in a router.")] = 3,
+    cache: Annotated[bool, typer.Option(help="Keep lists for seconds; off: compute all afresh.")] = True,
     exposures: Annotated[bool, typer.Option(help="Take down what is served, under HOME/exposures.")] = True,
     when_full: Annotated[
         WhenFull, typer.Option(help="What those get whom there is no time for: 503, or the popular list.")
@@ -66,6 +67,7 @@ def main(
             "autoscaling": _autoscaling(routers, per_stage, autoscale_to),
             "batch": BatchSettings(max_in_flight=in_flight),
             "overload": OverloadSettings(when_full=when_full),
+            "cache": CacheSettings(on=cache),
         }
     )
     begin_traffic(args)

@@ -5,6 +5,7 @@ seen_since_s]``, little-endian: the times become an array without a copy. A ledg
 """
 
 import struct
+from hashlib import blake2b
 
 import numpy as np
 import orjson
@@ -16,6 +17,7 @@ from recsys.state.store import UserState
 FORMAT = 1
 """Version of both layouts; a store made by another version is refused, never guessed at."""
 
+_VERSION_BYTES = 8  # two states of one user share a version with odds of 1 in 10^19
 _VIEW_HEAD = struct.Struct("<II")
 
 
@@ -44,7 +46,9 @@ def read_view(view: bytes) -> UserState:
     _check(version)
     times_s = np.frombuffer(view, dtype="<f8", count=n_items, offset=8)
     item_ids, rest, erased_at_s, seen_since_s = orjson.loads(memoryview(view)[8 + 8 * n_items :])
-    return UserState(tuple(item_ids), times_s, frozenset(item_ids + rest), erased_at_s, seen_since_s)
+    seen = frozenset(item_ids + rest)
+    digest = blake2b(view, digest_size=_VERSION_BYTES).digest()  # of all that serving reads, whoever wrote it
+    return UserState(tuple(item_ids), times_s, seen, erased_at_s, seen_since_s, digest)
 
 
 def encode_record(record: Record) -> bytes:

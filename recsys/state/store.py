@@ -33,6 +33,7 @@ class UserState:
     seen_since_s: float | None = (
         None  # items last met up to then may be missing in seen; None: none is missing
     )
+    version: bytes = b""  # another one whenever anything above is; empty when nobody can tell
 
 
 EMPTY = UserState((), np.zeros(0), frozenset(), None)

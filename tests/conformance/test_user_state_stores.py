@@ -178,6 +178,34 @@ def test_applying_again_changes_nothing(store: UserStateStore) -> None:
     assert store.read(["ada"])[0].item_ids == ("a", "b")
 
 
+def test_a_version_changes_exactly_when_what_serving_reads_changes(store: UserStateStore) -> None:
+    def version(user_id: str = "ada") -> bytes:
+        return store.read([user_id])[0].version
+
+    assert version() == b""
+    store.apply([watch("1", "ada", "a", 5.0), watch("1", "bob", "b", 5.0)])
+    first = version()
+    assert first not in (b"", version("bob"))
+    store.apply([watch("2", "bob", "c", 6.0), watch("1", "ada", "a", 5.0)])
+    assert version() == first  # somebody else's event, and one that was known
+    store.apply([watch("2", "ada", "b", 6.0)])
+    second = version()
+    assert second != first
+    store.apply([retraction("3", "ada", "2", 7.0)])
+    assert version() == first  # all is as it was
+    store.apply([watch("4", "ada", "a", 8.0)])
+    assert version() not in (first, second)  # the same item again, later
+    before = version()
+    store.erase("ada", 9.0)
+    assert version() != before
+
+
+def test_a_version_is_the_same_for_all_who_read(place: Place, store: UserStateStore) -> None:
+    store.apply([watch("1", "ada", "a", 5.0)])
+    with place.open() as other:
+        assert other.read(["ada"])[0].version == store.read(["ada"])[0].version
+
+
 def test_a_retraction_waits_for_its_event_across_calls(store: UserStateStore) -> None:
     assert store.apply([retraction("r", "ada", "1", 6.0)]) == [Applied.UNKNOWN]
     assert store.apply([watch("1", "ada", "a", 5.0)]) == [Applied.ACCEPTED]

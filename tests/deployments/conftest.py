@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
+from deployments.cache import AnswerCache
 from deployments.cursor import item_hashes, pack
 from deployments.exposures import Exposures
 from deployments.intake import Intake
@@ -228,11 +229,13 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
         loaded: bool = True,
         batch: BatchSettings | None = None,
         limits: Limits | None = None,
+        database: str = "state.db",
+        cache: AnswerCache | None = None,
         exposures: Exposures | None = None,
         overload: OverloadSettings | None = None,
     ) -> Replica:
         stages = FakeStages(showcase, recall, ranking)
-        store = FakeState(SqliteUserState(tmp_path / "state.db"), state)
+        store = FakeState(SqliteUserState(tmp_path / database), state)
         fake_log = FakeLog(mood=log)
         traffic = FakeTraffic(first_document(BUNDLE, salt="s", updated_s=0.0))
 
@@ -258,6 +261,7 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
             deadlines=Deadlines(state_s=1.0, recall_s=DEADLINE_S, ranking_s=DEADLINE_S),
             breaker=BreakerSettings(failures=3, rest_s=60.0),
             clock=monotonic_clock,
+            cache=cache,
             exposures=exposures,
             overload=overload or OverloadSettings(),
         )

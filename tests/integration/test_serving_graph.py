@@ -1,6 +1,7 @@
 """The real graph: Ray Serve, HAProxy, SQLite, files; a bundle trained a moment ago."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 import httpx
 import orjson
 import polars as pl
+import psutil
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -262,6 +264,46 @@ def replicas(serving: Serving, deployment: str) -> list[int]:
         if command.decode(errors="replace").startswith(title):
             found.append(pid)
     return found
+
+
+def routers(serving: Serving) -> list[str]:
+    """Return where each router answers by itself, without the proxy that chooses between them."""
+    found = []
+    for pid in replicas(serving, "router"):
+        for connection in psutil.Process(pid).net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                address = f"http://127.0.0.1:{connection.laddr.port}"
+                with contextlib.suppress(httpx.HTTPError):
+                    if httpx.get(f"{address}/readyz", timeout=5.0).status_code == 200:
+                        found.append(address)
+    return found
+
+
+def test_an_event_at_one_router_is_known_at_once_to_the_cache_of_the_other(serving: Serving) -> None:
+    wait_until(lambda: len(routers(serving)) == 2)
+    here, there = (httpx.Client(base_url=address, timeout=30.0) for address in routers(serving))
+    event = {"user_id": "edith", "kind": "watch"}
+    with here, there:
+        for router in (here, there):
+            wait_until(lambda router=router: recommended(router)["degraded"] == [])  # type: ignore[misc]  # lambda defaults
+        here.post("/events", json={**event, "event_id": "0", "item_id": ids(recommended(here))[0]})
+        for number in range(1, 6):
+            before = [recommended(router, user_id="edith", top_n=5) for router in (here, there, here, there)]
+            assert [answer["cached"] for answer in before] == [False, False, True, True]
+            assert len({tuple(ids(answer)) for answer in before}) == 1
+            [first, *_] = ids(before[0])
+            here.post("/events", json={**event, "event_id": f"{number}", "item_id": first})
+            for router in (there, here):  # the other one first
+                after = recommended(router, user_id="edith", top_n=5)
+                assert not after["cached"]
+                assert first not in ids(after)
+            there.post(
+                "/events",
+                json={**event, "event_id": f"skip{number}", "kind": "skip", "item_id": ids(after)[0]},
+            )
+        assert here.delete("/users/edith").status_code == 200
+        erased = recommended(there, user_id="edith", top_n=5)
+        assert ids(erased) == ids(recommended(there, user_id="nobody-yet", top_n=5))
 
 
 def driven(serving: Serving, seconds: float, meanwhile: Callable[[], None]) -> Outcome:
