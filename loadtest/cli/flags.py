@@ -102,6 +102,26 @@ def read_headers(given: Sequence[str]) -> dict[str, str] | None:
     return headers or None
 
 
+def parse_share(text: str | None) -> float | None:
+    """Return a share given in per cent or as a number; None when there is none.
+
+    Raises:
+        FieldError: it is neither, or negative.
+
+    >>> parse_share("10%"), parse_share("0.5")
+    (0.1, 0.5)
+    """
+    if text is None:
+        return None
+    try:
+        share = float(text.rstrip("% ")) / (100 if text.rstrip().endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not share >= 0:
+        raise FieldError("--fail-above", repr(text), "a share such as 10% or 0.1")
+    return share
+
+
 def _flat(rates: list[float], duration_s: float | None) -> Fields:
     return {"rate_per_s": rates[0] if rates else None, "duration_s": duration_s}
 

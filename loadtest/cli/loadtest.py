@@ -13,8 +13,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.cli.flags import mix_fields, plan_from, profile_fields, read_headers, read_item_ids
+from loadtest.cli.flags import mix_fields, parse_share, plan_from, profile_fields, read_headers, read_item_ids
 from loadtest.cli.progress import live_view
+from loadtest.compare.comparison import compare
+from loadtest.compare.show import html_of as comparison_page
+from loadtest.compare.show import text_of as comparison_text
 from loadtest.engine.plan import Plan
 from loadtest.engine.pool import StopFlag, interrupts_to
 from loadtest.engine.session import Run, run_plan
@@ -22,7 +25,7 @@ from loadtest.find_limit.run import DEFAULT_MARKS, find_limit
 from loadtest.find_limit.search import LimitSearch
 from loadtest.marks.grammar import parse_marks
 from loadtest.reports.build import report_of
-from loadtest.reports.document import Report, write_report
+from loadtest.reports.document import Report, read_report, write_report
 from loadtest.reports.html import write_html
 from loadtest.reports.text import print_report
 from loadtest.self_test.measure import measure, names
@@ -208,6 +211,39 @@ def _usable(make: Callable[..., T], *arguments: object) -> T:
 
 def _command() -> str:
     return shlex.join(["marquee", *sys.argv[1:]])
+
+
+@app.command(
+    name="compare", epilog="Exit codes: 0, 1 a regression, 2 wrong usage or reports that cannot be read."
+)
+def compare_command(
+    *,
+    first: Annotated[Path, typer.Argument(help="report.json of before.")],
+    second: Annotated[Path, typer.Argument(help="report.json of now.")],
+    fail_above: Annotated[
+        str | None, typer.Option(help="How much worse is a regression: 10%. Only beyond noise.")
+    ] = None,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.99,
+    skip: Annotated[float, typer.Option(min=0, help="Seconds at the beginning that are left out.")] = 0.0,
+    html: Annotated[Path | None, typer.Option(help="File for the comparison as a page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what differs between two reports, and whether by more than noise."""
+    allowed = _usable(parse_share, fail_above)
+    before, now = _usable(read_report, first), _usable(read_report, second)
+    names = (str(first), str(second))
+    found = _usable(
+        lambda: compare(before, now, names=names, fail_above=allowed, confidence=confidence, skip_s=skip)
+    )
+    if html is not None:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(comparison_page(found, before, now), encoding="utf-8")
+    if as_json:
+        typer.echo(orjson.dumps(found.model_dump(mode="json")).decode())
+    else:
+        console = Console()
+        (console if console.is_terminal else Console(width=_WIDTH)).print(comparison_text(found))
+    raise typer.Exit(FAILED if found.regressed else PASSED)
 
 
 @app.command(name="self-test")

@@ -6,12 +6,16 @@ result.good_per_s, result.latency_ms(99), result.total.failures, result.cpu_us_p
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from loadtest.engine.closed_loop import closed_loop
 from loadtest.engine.driver import Driver, Observer
 from loadtest.engine.event_loops import run_loop
 from loadtest.engine.lag import LagProbe
+from loadtest.engine.open_loop import open_loop
 from loadtest.engine.result import Result, WorkerReport
 from loadtest.measure.tally import Tally
 from loadtest.traffic.source import RepeatedTraffic, Traffic
@@ -58,32 +62,72 @@ def drive_closed(
         FieldError: the address is none, or ``lean`` is asked for https.
         NotFoundError: there is no such transport.
     """
-    return run_loop(
-        _drive_closed(url, requests, connections, duration_s, transport, limits or Limits(), clock, observers)
-    )
+    wide = limits or Limits()
+    if wide.connections < connections:
+        wide = wide.model_copy(update={"connections": connections})
+
+    async def loop(driver: Driver) -> None:
+        await closed_loop(driver, connections=connections, duration_s=duration_s)
+
+    mode = f"closed loop, {connections} connections"
+    return run_loop(_drive(url, requests, loop, mode, transport, wide, clock, observers))
 
 
-async def _drive_closed(
+def drive_open(
     url: str,
     requests: Sequence[Request] | Traffic,
-    connections: int,
+    due_s: NDArray[np.float64],
+    *,
     duration_s: float,
+    transport: str = "lean",
+    limits: Limits | None = None,
+    clock: Clock = monotonic_clock,
+    observers: tuple[Observer, ...] = (),
+) -> Result:
+    """Let a request leave at each moment of a schedule, whatever the answers do; all ends are waited for.
+
+    Args:
+        url: of the service, ``http://host:port``.
+        requests: sent in turn, or traffic that says what is asked.
+        due_s: shape (requests,), rising: seconds from the start, as :func:`due_times` makes them.
+        duration_s: of the schedule, which may go on after its last request.
+        transport: ``lean`` or ``httpx``.
+        limits: connections and timeouts.
+        clock: the monotonic clock of this machine.
+        observers: are shown every exchange that has ended, with its answer.
+
+    Raises:
+        FieldError: the address is none, or ``lean`` is asked for https.
+        NotFoundError: there is no such transport.
+    """
+
+    async def loop(driver: Driver) -> None:
+        await open_loop(driver, due_s, duration_s=duration_s)
+
+    mode = f"open loop, {len(due_s) / duration_s:g}/s for {duration_s:g} s"
+    return run_loop(_drive(url, requests, loop, mode, transport, limits or Limits(), clock, observers))
+
+
+async def _drive(
+    url: str,
+    requests: Sequence[Request] | Traffic,
+    loop: Callable[[Driver], Awaitable[None]],
+    mode: str,
     transport: str,
     limits: Limits,
     clock: Clock,
     observers: tuple[Observer, ...],
 ) -> Result:
     traffic = RepeatedTraffic(requests) if isinstance(requests, Sequence) else requests
-    wide = limits.model_copy(update={"connections": max(limits.connections, connections)})
     cpu_before_s = time.process_time()
     driver = Driver(
-        target_of(url), wide, transport_named(transport), traffic, Tally(), clock=clock, observers=observers
+        target_of(url), limits, transport_named(transport), traffic, Tally(), clock=clock, observers=observers
     )
     probe = LagProbe(clock)
     probe.start()
-    await closed_loop(driver, connections=connections, duration_s=duration_s)
+    await loop(driver)
     cut = await driver.drain(limits.timeout_s + limits.connect_timeout_s)
     elapsed_s = driver.ended_s - driver.started_s
     probe.stop()
     report = WorkerReport(0, elapsed_s, time.process_time() - cpu_before_s, probe.lag, cut)
-    return Result(f"closed loop, {connections} connections", driver.tally, (report,))
+    return Result(mode, driver.tally, (report,))

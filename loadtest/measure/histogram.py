@@ -72,10 +72,10 @@ class Histogram:
     @classmethod
     def decoded(cls, text: str) -> "Histogram":
         """Return the histogram that :meth:`encoded` wrote down."""
-        counts = {}
-        for entry in HdrHistogram.decode(text).get_recorded_iterator():
-            counts[bucket_us(entry.value_iterated_to / _US_PER_S)] = int(entry.count_at_value_iterated_to)
-        return cls(counts)
+        standard = HdrHistogram.decode(text)
+        counts = np.ctypeslib.as_array(standard.counts)
+        rows = np.flatnonzero(counts).tolist()
+        return cls({max(1, int(standard.get_value_from_index(row))): int(counts[row]) for row in rows})
 
     def encoded(self) -> str:
         """Return the standard compressed encoding (HDR V2, base64), in microseconds."""

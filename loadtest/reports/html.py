@@ -51,7 +51,11 @@ def html_of(report: Report) -> str:
         _workers(report),
         _environment(report),
     ]
-    title = f"{report.mode} against {report.url}"
+    return page(f"{report.mode} against {report.url}", parts)
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+    """Return a page of given parts, which are HTML; the title is text."""
     return (
         f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{escape(title)}</title>"
         f'<meta name=viewport content="width=device-width"><style>{_STYLE}</style></head>'

@@ -38,6 +38,20 @@ def plots_of(report: Report) -> list[tuple[str, str]]:
     return plots
 
 
+def percentiles_of_both(first: Report, second: Report, names: tuple[str, str]) -> str:
+    """Return the latencies of two reports by percentile, as SVG; nothing when either has none."""
+    both = [report.total.latency.histogram() for report in (first, second)]
+    if not all(histogram.n for histogram in both):
+        return ""
+
+    def draw(axes: Axes) -> None:
+        for histogram, name, color in zip(both, names, (_GREY, _BLUE), strict=True):
+            _tail(axes, histogram, name, color)
+        _finish_tail(axes)
+
+    return _svg(draw)
+
+
 def _svg(draw: Callable[[Axes], None]) -> str:
     with mpl.rc_context(
         {"font.size": 9.0, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "marquee"}

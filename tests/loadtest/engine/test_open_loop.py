@@ -4,6 +4,7 @@ import pytest
 
 from loadtest.engine.plan import Plan
 from loadtest.engine.pool import StopFlag
+from loadtest.engine.run import drive_open, get
 from loadtest.engine.session import Run, run_plan
 from loadtest.engine.worker import Pulse
 from loadtest.measure.histogram import Histogram
@@ -129,3 +130,12 @@ def test_items_cannot_be_learned_from_a_service_that_is_not_there() -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(UnavailableError, match="/popular is unavailable: ConnectError"):
             ran(url, plan(traffic={"mix": {"similar": 1}}))
+
+
+def test_a_schedule_can_be_driven_from_python_in_this_process() -> None:
+    due_s = due_times(ConstantProfile(rate_per_s=50, duration_s=0.5).segments(), 0, Arrivals.EVEN)
+    with serving(lambda _: [answer(list_of("1"))]) as server:
+        result = drive_open(server.url, [get("popular", "/popular")], due_s, duration_s=0.5)
+    assert result.total.n_good == len(server.asked) == 25
+    assert result.mode == "open loop, 50/s for 0.5 s"
+    assert result.tally.lateness.n == 25

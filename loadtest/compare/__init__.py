@@ -1,0 +1,1 @@
+"""Two reports side by side: what differs, and whether by more than noise."""
