@@ -85,7 +85,7 @@ def blocks_alike(rng: np.random.Generator) -> Blocks:
 
 
 def test_noise_alone_raises_false_alarms_about_as_seldom_as_stated() -> None:
-    # 300 pairs of runs alike, at 95 %. With 60 blocks the interval may miss in up to 9 % of the cases; the limit
+    # 300 pairs of runs alike, at 95 %. With 60 blocks the interval may miss in up to 9 % of them; the limit
     # is what that gives but once in a million times.
     rng = np.random.default_rng(5)
     alarms = 0
