@@ -27,11 +27,14 @@ def free_port() -> int:
 
 @contextmanager
 def graph(registry: Path, home: Path, settings: Sequence[str] = ()) -> Iterator[int]:
-    """Run ``marquee serve`` while the block lasts; yields its port."""
+    """Run ``marquee serve`` while the block lasts; yields its port.
+
+    Without its cache, for a benchmark measures lists that are computed; ``--cache`` in ``settings`` wins.
+    """
     port = free_port()
     output = home / "graph.out"
     command = [*_MARQUEE, "serve", "--registry", str(registry), "--home", str(home), "--port", str(port)]
-    with _running("graph", [*command, "--json", *settings], output) as process:
+    with _running("graph", [*command, "--json", "--no-cache", *settings], output) as process:
         _wait_for("graph", process, output, lambda: b"address" in output.read_bytes())
         yield port
 
