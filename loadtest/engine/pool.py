@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -80,7 +80,8 @@ def run_in_processes(
     Args:
         tasks: one per worker, of one plan.
         stop: ends the run early; what was done until then is the result.
-        look: is called several times a second with the last word of each worker.
+        look: is called with nothing right before the start, and from then on several times a second with
+            the last word of each worker.
 
     Raises:
         UnavailableError: a worker died.
@@ -97,7 +98,9 @@ def run_in_processes(
             there.close()
             ends[here] = task
             processes[task.index] = process
-        started_unix_s = _start_together(ends, processes)
+        _wait_until_ready(ends, processes)
+        look({})
+        started_unix_s = _start_together(ends)
         outcomes = _collected(ends, processes, stop, look)
     finally:
         for process in processes.values():
@@ -122,13 +125,17 @@ def added_up(
     return Outcome(result, pl.concat(frames).sort("due_s", maintain_order=True) if frames else None)
 
 
-def _start_together(ends: dict[Connection, WorkerTask], processes: dict[int, BaseProcess]) -> float:
+def _wait_until_ready(ends: dict[Connection, WorkerTask], processes: dict[int, BaseProcess]) -> None:
     for end, task in ends.items():
         if not end.poll(_READY_LIMIT_S):
             raise UnavailableError(f"worker {task.index}", f"not ready after {_READY_LIMIT_S:.0f} s")
         said = _received(end, task, processes)
         if isinstance(said, RecsysError):
             raise said
+
+
+def _start_together(ends: Iterable[Connection]) -> float:
+    """Tell all workers to start at the same moment; return that, in Unix seconds."""
     start_unix_s = unix_clock() + _HEAD_START_S
     for end in ends:
         end.send(start_unix_s)

@@ -76,7 +76,10 @@ def run_plan(
         readings.read()
 
         def watch(pulses: dict[int, Pulse]) -> None:
-            readings.read_if_due()
+            if pulses:
+                readings.read_if_due()
+            else:
+                readings.begin_anew()  # starting the workers took a while in which nothing was asked
             look(pulses)
 
         outcome = run_tasks(tasks, stop or StopFlag(), watch)
@@ -103,6 +106,12 @@ class _Readings:
             self.found.append(self._scraper.read())
         except UnavailableError as error:
             self.silence = str(error)
+
+    def begin_anew(self) -> None:
+        """Forget what was read, if anything was, and read again."""
+        if self.found:
+            self.found.clear()
+            self.read()
 
     def read_if_due(self) -> None:
         if self.found and self._clock() - self._last_s >= self._every_s:

@@ -31,7 +31,7 @@ def report_of(run: Run, marks: Sequence[Mark], *, command: str) -> Report:
     """Return the report of a run; ``command`` is how it was asked for."""
     result, plan = run.result, run.plan
     calls = result.tally.by("call")
-    found = Found(result.total, calls, result.elapsed_s, scheduled_per_s(plan), result.cut)
+    found = Found(result.total, calls, result.elapsed_s, _due_per_s(result, plan), result.cut)
     return Report(
         url=run.url,
         mode=result.mode,
@@ -73,6 +73,13 @@ def report_of(run: Run, marks: Sequence[Mark], *, command: str) -> Report:
 def scheduled_per_s(plan: Plan) -> float:
     """Return the mean rate of a plan's schedule; 0 for a closed loop."""
     return sum(segment.n_expected for segment in plan.profile.segments()) / duration_of(plan.profile)
+
+
+def _due_per_s(result: Result, plan: Plan) -> float:
+    """Return the rate at which requests were due: with Poisson arrivals, it is not quite that of the schedule."""
+    if not scheduled_per_s(plan):
+        return 0.0
+    return (result.total.n + result.cut) / max(1e-9, min(duration_of(plan.profile), result.elapsed_s))
 
 
 def kept_up(result: Result, plan: Plan) -> bool:

@@ -20,7 +20,7 @@ th:first-child,td:first-child{text-align:left}
 .tile b{display:block;font-size:1.35rem}
 .warning{background:#fef3c7;border-left:4px solid #d97706;padding:.5rem 1rem;margin:.5rem 0}
 .invalid{background:#fee2e2;border-left:4px solid #b91c1c;font-weight:600}
-.passed{color:#047857}.failed{color:#b91c1c;font-weight:600}.muted{color:#6b7280}
+.passed{color:#047857}.failed{color:#b91c1c;font-weight:600}.muted{color:#6b7280}.words td{text-align:left}
 svg{max-width:100%;height:auto}code{font-size:.85rem;overflow-wrap:anywhere}.scroll{overflow-x:auto}
 """
 _CELL_HEAD = ("", "good", "per s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms", "errors", "shed",
@@ -198,6 +198,6 @@ def _environment(report: Report) -> str:
     rows = [[name, str(value)] for name, value in report.environment.model_dump().items() if value]
     plan = escape(report.plan.model_dump_json(indent=1))
     return (
-        f"<h2>Where and when</h2>{table_of(('', ''), rows)}"
+        f"<h2>Where and when</h2><div class=words>{table_of(('', ''), rows)}</div>"
         f"<details><summary>the plan</summary><pre><code>{plan}</code></pre></details>"
     )

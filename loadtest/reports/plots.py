@@ -157,11 +157,11 @@ def _curve(axes: Axes, report: Report) -> None:
         ("p50", _BLUE, [step.p50_ms or np.nan for step in steps]),
     ):
         axes.plot(
-            [step.good_per_s for step in steps], values, color=color, label=name, marker="o", markersize=4
+            [step.rate_per_s for step in steps], values, color=color, label=name, marker="o", markersize=4
         )
     failed = [step for step in steps if not step.passed]
     axes.plot(
-        [step.good_per_s for step in failed],
+        [step.rate_per_s for step in failed],
         [step.p99_ms or np.nan for step in failed],
         color=_RED,
         linestyle="",
@@ -174,7 +174,7 @@ def _curve(axes: Axes, report: Report) -> None:
             report.limit_per_s, color=_GREY, linestyle=":", label=f"limit {report.limit_per_s:.0f}/s"
         )
     axes.set_yscale("log")
-    axes.set_xlabel("good answers per second")
+    axes.set_xlabel("requests per second asked for")
     axes.set_ylabel("latency in ms")
     axes.legend(frameon=False)
 

@@ -14,7 +14,7 @@ _BATCH_SIZE = "marquee_batch_size"
 _DEGRADED = "marquee_degraded_total"
 _OURS = "marquee_"
 _SHED = frozenset({"429", "503"})
-_OWN_ROUTES = frozenset({"metrics", "/metrics", "/v1/metrics"})
+_ASIDE = frozenset({"metrics", "healthz", "readyz"})  # asked by us and by whoever watches the service
 
 
 class Spread(FrozenModel):
@@ -47,7 +47,7 @@ class ServerView(FrozenModel):
     span_s: float
     """Between first and last reading."""
     requests_per_s: float
-    """Over all routes, without the readings themselves."""
+    """Over all routes but metrics and health checks."""
     shed: int
     """Answers 429 and 503."""
     statuses: dict[str, int]
@@ -76,7 +76,7 @@ def view_of(readings: Sequence[Figures]) -> ServerView | None:
         return None
     first, last = readings[0], readings[-1]
     span_s = max(1e-9, last.at_s - first.at_s)
-    requests = {labels: n for labels, n in _gained(first, last, _REQUESTS).items() if not _is_own(labels)}
+    requests = {labels: n for labels, n in _gained(first, last, _REQUESTS).items() if not _is_aside(labels)}
     hits, misses = _cache(first, last)
     return ServerView(
         span_s=span_s,
@@ -133,15 +133,15 @@ def _named(counts: dict[Labels, float]) -> dict[str, int]:
     return dict(sorted(named.items()))
 
 
-def _is_own(labels: Labels) -> bool:
-    return dict(labels).get("route") in _OWN_ROUTES
+def _is_aside(labels: Labels) -> bool:
+    return dict(labels).get("route", "").rpartition("/")[2] in _ASIDE
 
 
 def _spreads(first: Figures, last: Figures, name: str, by: str) -> dict[str, Spread]:
     """Return a spread per value of the label ``by``; with "" one for everything, under ""."""
     buckets: dict[str, dict[float, float]] = {}
     for labels, n in _gained(first, last, f"{name}_bucket").items():
-        if not _is_own(labels):
+        if not _is_aside(labels):
             found = dict(labels)
             bounds = buckets.setdefault(found.get(by, ""), {})
             bound = float(found.get("le", "inf"))
@@ -191,6 +191,6 @@ def _moment(before: Figures, after: Figures, begin_s: float) -> Moment:
     latency = _spreads(before, after, _REQUEST_SECONDS, "").get("")
     return Moment(
         at_s=(before.at_s + after.at_s) / 2 - begin_s,
-        requests_per_s=sum(n for labels, n in requests.items() if not _is_own(labels)) / span_s,
+        requests_per_s=sum(n for labels, n in requests.items() if not _is_aside(labels)) / span_s,
         p99_s=None if latency is None else latency.p99,
     )

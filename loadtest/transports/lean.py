@@ -51,8 +51,8 @@ class LeanTransport:
         self._open_if_needed()
 
     def waiting(self) -> int:
-        """Return how many exchanges wait for a connection."""
-        return len(self._queue)
+        """Return how many exchanges wait for a connection, without those for whom one is being made."""
+        return max(0, len(self._queue) - self._n_opening)
 
     async def close(self) -> None:
         """Close all connections."""
