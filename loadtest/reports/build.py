@@ -76,7 +76,7 @@ def scheduled_per_s(plan: Plan) -> float:
 
 
 def _due_per_s(result: Result, plan: Plan) -> float:
-    """Return the rate at which requests were due: with Poisson arrivals, it is not quite that of the schedule."""
+    """Return the rate at which requests were due: Poisson arrivals are not quite as many as scheduled."""
     if not scheduled_per_s(plan):
         return 0.0
     return (result.total.n + result.cut) / max(1e-9, min(duration_of(plan.profile), result.elapsed_s))
