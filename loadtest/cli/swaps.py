@@ -20,6 +20,7 @@ from recsys.registry.local import LocalRegistry
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
+_TWINS = 3  # replicas keep the one before: with two, no swap after the first would load anything
 _ASKED = {"recommend": 1.0}
 
 
@@ -36,14 +37,14 @@ def main(
     rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 100.0,
     most: Annotated[float, typer.Option(help="A p99 more than so many times that of before fails.")] = 2.0,
 ) -> None:
-    """Swap two equal bundles by turns while requests come at a steady rate; ends with one line of JSON."""
+    """Swap equal bundles by turns while requests come at a steady rate; ends with one line of JSON."""
     console = Console(stderr=True)
     with console.status("the bundle: 20,000 items, 200 candidates, 100 trees (trained once), and a twin"):
         registry = bench_registry(folder, clock=unix_clock)
         bundle = LocalRegistry(registry).resolve("stable")
     with tempfile.TemporaryDirectory(prefix="mq-swaps-") as scratch:
         home = Path(scratch)
-        bundles = twin_registry(registry / "bundles" / bundle, home / "twins", now_s=unix_clock())
+        bundles = twin_registry(registry / "bundles" / bundle, home / "twins", _TWINS, now_s=unix_clock())
         started_s = monotonic_clock()
         with servers.graph(home / "twins", home) as port:
             start_up_s = monotonic_clock() - started_s

@@ -37,7 +37,7 @@ class Swaps:
     """Which bundles take turns, and when."""
 
     document: Path  # file of the traffic document
-    bundles: tuple[str, str]  # the one in force first
+    bundles: tuple[str, ...]  # by turns, the one in force first
     turns: int
     window_s: float
 
@@ -75,7 +75,9 @@ async def _drive(load: Load, swaps: Swaps, clock: Clock) -> tuple[list[Ended], l
     await asyncio.sleep(swaps.window_s)  # first requests are slow for reasons of their own
     for turn in range(swaps.turns):
         await asyncio.sleep(swaps.window_s)
-        done.append(await _swap(load.url, swaps.document, swaps.bundles[(turn + 1) % 2], clock))
+        done.append(
+            await _swap(load.url, swaps.document, swaps.bundles[(turn + 1) % len(swaps.bundles)], clock)
+        )
         await asyncio.sleep(max(0.0, done[-1].began_s + swaps.window_s - clock()))
     asking.cancel()
     await driver.drain(_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""Two bundles that differ in name alone, so that whatever a swap costs is the swap's own doing."""
+"""Bundles that differ in name alone, so that whatever a swap costs is the swap's own doing."""
 
 import shutil
 from pathlib import Path
@@ -10,12 +10,13 @@ from recsys.registry.manifest import Manifest
 _EXTRA = "twin"
 
 
-def twin_registry(bundle: Path, folder: Path, *, now_s: float) -> tuple[str, str]:
-    """Make a registry with a bundle in channel stable and a twin of it; return both names.
+def twin_registry(bundle: Path, folder: Path, n: int, *, now_s: float) -> tuple[str, ...]:
+    """Make a registry of ``n`` twins of a bundle, the first in channel stable; return their names.
 
     Args:
         bundle: folder of a bundle.
         folder: of the new registry.
+        n: how many; replicas keep two, so with three each swap loads one.
         now_s: Unix time.
     """
     registry = LocalRegistry(folder)
@@ -31,6 +32,6 @@ def twin_registry(bundle: Path, folder: Path, *, now_s: float) -> tuple[str, str
             fill, feature_schema=manifest.feature_schema, created_s=now_s, meta={"twin": number}
         ).name
 
-    first, second = published(1), published(2)
-    registry.promote(first, "stable", expected=None, by="marquee swaps", now_s=now_s)
-    return first, second
+    names = tuple(published(number) for number in range(n))
+    registry.promote(names[0], "stable", expected=None, by="marquee swaps", now_s=now_s)
+    return names
