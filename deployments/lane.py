@@ -17,7 +17,7 @@ _LOADED_AT_MOST = 2  # the wanted one, and the one that callers may still name
 
 Part = TypeVar("Part")
 
-_UNLOADABLE = (RecsysError, OSError, ValueError, KeyError, TypeError)
+_UNLOADABLE = (RecsysError, OSError, ValueError, LookupError, TypeError)
 """What reading a bundle raises when it is not what this program writes."""
 
 

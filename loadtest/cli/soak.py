@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -40,6 +41,9 @@ def main(
     most_mb_per_hour: Annotated[
         float, typer.Option(help="A process that surely grows faster than this fails.")
     ] = 30.0,
+    most_rise_mb: Annotated[
+        float, typer.Option(help="A process that holds so much more than after its warm-up fails.")
+    ] = 32.0,
     most_mb: Annotated[
         float, typer.Option(help="A process whose own memory is ever larger fails.")
     ] = 1_024.0,
@@ -73,7 +77,7 @@ def main(
     found = rows(watch.histories, warm_up_s=warm_up_s, until_s=seconds)
     if plot is not None:
         draw(watch.histories, plot, warm_up_s=warm_up_s)
-    broken = _broken(found, result, most_mb_per_hour, most_mb)
+    broken = _broken(found, result, Allowed(most_mb_per_hour, most_rise_mb, most_mb))
     if as_json:
         typer.echo(json.dumps(_summary(found, result, broken)))
     else:
@@ -83,17 +87,31 @@ def main(
     raise typer.Exit(1 if broken else 0)
 
 
-def _broken(found: list[Row], result: Result, most_mb_per_hour: float, most_mb: float) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a process may hold, in MiB."""
+
+    per_hour: float
+    rise: float
+    ever: float
+
+
+def _broken(found: list[Row], result: Result, allowed: Allowed) -> list[str]:
     """Return what must not be, in words."""
     wrong = [
-        f"{row.name} ({row.pid}) grows by {row.per_hour.low:.0f} MiB/h at least; {most_mb_per_hour:g} may be"
+        f"{row.name} ({row.pid}) grows by {row.per_hour.low:.0f} MiB/h at least; {allowed.per_hour:g} may be"
         for row in found
-        if row.per_hour is not None and row.grows(most_mb_per_hour)
+        if row.per_hour is not None and row.grows(allowed.per_hour)
     ]
     wrong += [
-        f"{row.name} ({row.pid}) held {row.peak:.0f} MiB; {most_mb:g} are allowed"
+        f"{row.name} ({row.pid}) held {row.peak:.0f} MiB; {allowed.ever:g} are allowed"
         for row in found
-        if row.peak > most_mb
+        if row.peak > allowed.ever
+    ]
+    wrong += [
+        f"{row.name} ({row.pid}) holds {row.rise:.0f} MiB more than when warm; {allowed.rise:g} are allowed"
+        for row in found
+        if row.rise > allowed.rise
     ]
     total = result.total
     if total.n_failed or total.n_shed or result.cut:

@@ -21,10 +21,16 @@ class Row:
     name: str
     pid: int
     at_rest: float  # own memory, at the first sample
+    warm: float  # own memory, at the end of the warm-up
     after: float  # own memory, at the last sample
     peak: float
     shared: float  # at the last sample
     per_hour: Trend | None  # None: it lived too short for one
+
+    @property
+    def rise(self) -> float:
+        """How much more it holds than at the end of the warm-up."""
+        return self.after - self.warm
 
     def grows(self, bound_mb_per_hour: float) -> bool:
         """Tell whether it surely grows faster than the bound."""
@@ -57,6 +63,7 @@ def _row(history: History, warm_up_s: float, until_s: float) -> Row:
         history.name,
         history.pid,
         float(own[0]),
+        float(own[late][0]) if late.any() else float(own[-1]),
         float(own[-1]),
         float(own.max()),
         history.held[-1].shared / _MB,

@@ -153,6 +153,25 @@ def test_a_bundle_that_is_not_in_the_registry_is_refused_by_name(lane: Lane) -> 
     assert "f" * 16 in lane.holder.holding().refused["f" * 16]
 
 
+def test_a_bundle_whose_stage_breaks_when_it_is_tried_is_refused(lane: Lane) -> None:
+    """A stage answers once while it is loaded; the thread that loads must outlive whatever it raises."""
+
+    def broken(reader: BundleReader) -> str:
+        raise IndexError(f"item row 7 of {reader.name} is out of range")
+
+    holder = BundleHolder(
+        "blue",
+        broken,
+        open_bundle=lambda bundle: open_bundle(lane.registry.get(bundle), feature_schema=SCHEMA),
+        traffic=lane.traffic,
+        clock=lane.clock,
+        retry_refused_s=30.0,
+    )
+    lane.want(bundle := lane.publish("fine"))
+    holder.refresh()
+    assert "row 7" in holder.holding().refused[bundle]
+
+
 def test_a_refused_bundle_is_looked_at_again_only_after_a_while(lane: Lane) -> None:
     bad = lane.publish("bad")
     words = lane.registry.get(bad) / "words.json"

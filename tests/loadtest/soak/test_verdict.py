@@ -16,6 +16,7 @@ def history(own_mb: Callable[[float], float], name: str = "router", seconds: int
 def test_growth_during_the_warm_up_is_none() -> None:
     [row] = rows([history(lambda second: 100 + min(second, 100.0))], warm_up_s=110.0, until_s=400.0)
     assert (row.at_rest, row.after, row.peak, row.shared) == (100.0, 200.0, 200.0, 3.0)
+    assert (row.warm, row.rise) == (200.0, 0.0)
     assert row.per_hour is not None
     assert row.per_hour.slope == 0.0
     assert not row.grows(0.0)
@@ -25,6 +26,7 @@ def test_a_leak_of_a_megabyte_a_minute_is_sixty_an_hour() -> None:
     [row] = rows([history(lambda second: 100 + second / 60)], warm_up_s=100.0, until_s=400.0)
     assert row.per_hour is not None
     assert abs(row.per_hour.slope - 60.0) < 0.1
+    assert abs(row.rise - 299 / 60) < 0.01
     assert row.grows(30.0)
     assert not row.grows(100.0)
 
