@@ -59,12 +59,12 @@ def main(
         registry = bench_registry(folder, clock=unix_clock)
     mark = uuid4().hex
     os.environ[_MARK] = mark  # the graph's processes inherit it: so they are found again
-    watch = Watch(f"{_MARK}={mark}", 1.0, monotonic_clock)
     with (
         tempfile.TemporaryDirectory(prefix="mq-soak-") as home,
         console.status("starting the graph") as status,
         servers.graph(registry, Path(home)) as port,
     ):
+        watch = Watch(f"{_MARK}={mark}", 1.0, monotonic_clock)
         watch.sample()
         status.update(f"{connections} requests under way for {seconds:g} s")
         with watch.going_on():
