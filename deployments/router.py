@@ -144,6 +144,7 @@ class Router:
         states, unread = await self._states_of(questions)
         routes = in_force.deal([question.user_id or question.request_id for question in questions])
         found = self._look(in_force, questions, states, routes, as_of_s=as_of_s, unread=unread is not None)
+        self.demand.found(len(questions), len(found.to_compute))
         places: dict[str, list[int]] = {}
         for place in found.to_compute:
             places.setdefault(routes[place][1], []).append(place)

@@ -9,6 +9,8 @@ from recsys.core.clock import Clock
 from recsys.rollout.traffic import TrafficDocument
 
 ASKED = "asked"  # requests so far
+LOOKED_UP = "looked_up"  # of these, those that were looked for in the cache so far
+COMPUTED = "computed"  # of these, those that it did not have
 WAITING = "waiting"  # requests that wait now
 TAIL = "tail_s"  # 99th percentile lately; NOTHING_MEASURED when there were too few answers
 BUSY = "busy_s"  # seconds of processor time of the event loop so far
@@ -34,6 +36,8 @@ class Demand:
         self._clock = clock
         self._window_s = window_s
         self._asked = 0
+        self.looked_up = 0
+        self.computed = 0
         self._under_way = 0
         self._begun_s = clock()
         self._took = np.zeros((2, _EDGES_S.size + 1), dtype=np.int64)  # last window, this one
@@ -54,6 +58,11 @@ class Demand:
     def turned_away(self) -> None:
         """Count a request that was refused before it got here: it was asked, and there was no room for it."""
         self._asked += 1
+
+    def found(self, n: int, n_computed: int) -> None:
+        """Count ``n`` requests looked for in the cache, of which ``n_computed`` go on to the stages."""
+        self.looked_up += n
+        self.computed += n_computed
 
     @property
     def asked(self) -> int:
@@ -98,6 +107,8 @@ def router_report(
     tail_s = demand.tail_s()
     report = {
         ASKED: float(demand.asked),
+        LOOKED_UP: float(demand.looked_up),
+        COMPUTED: float(demand.computed),
         WAITING: float(waiting),
         TAIL: NOTHING_MEASURED if tail_s is None else tail_s,
         BUSY: busy_s,

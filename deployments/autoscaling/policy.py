@@ -85,7 +85,7 @@ class GraphScaler:
         service_s = self._service_s.get(key) or self._elsewhere(key)
         if seen.demand_per_s is None or service_s is None:
             return None
-        return (seen.demand_per_s + seen.waiting / self._settings.drain_s) * share * service_s
+        return (seen.demand_per_s + seen.waiting / self._settings.drain_s) * seen.computed * share * service_s
 
     def _elsewhere(self, key: StageKey) -> float | None:
         """Return what a request costs the same stage of another lane: for a lane that has served none yet."""

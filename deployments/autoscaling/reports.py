@@ -44,6 +44,7 @@ def graph_seen(
         asked_per_s=_rate(router, demand.ASKED, since_s),
         latest_per_s=latest_per_s,
         latest_over_s=latest_over_s,
+        computed=_computed(router, since_s),
         waiting=sum(_latest(router, demand.WAITING, since_s)),
         tail_s=max((tail for tail in _latest(router, demand.TAIL, since_s) if tail >= 0), default=None),
         router=StageSeen(
@@ -60,6 +61,12 @@ def graph_seen(
             for lane, (recall, ranking) in lanes.items()
         },
     )
+
+
+def _computed(router: Reported, since_s: float) -> float:
+    """Return which part of the requests the cache did not have; all of them when nothing was looked for."""
+    looked_up, computed = _rate(router, demand.LOOKED_UP, since_s), _rate(router, demand.COMPUTED, since_s)
+    return computed / looked_up if computed is not None and looked_up else 1.0
 
 
 def _stage(reported: Reported, since_s: float, window_s: float) -> StageSeen:

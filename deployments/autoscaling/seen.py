@@ -49,6 +49,7 @@ class GraphSeen:
     latest_per_s: float | None  # the same, over the last moments alone
     latest_over_s: float  # how long these were
     waiting: float  # requests that wait in the routers
+    computed: float  # which part of them goes on to recall and ranking, 0 to 1; the cache answers the rest
     tail_s: float | None  # 99th percentile, from a request's arrival at the router to its answer
     router: StageSeen
     lanes: Mapping[str, LaneSeen]

@@ -15,7 +15,7 @@ from deployments.autoscaling.settings import AutoscalingSettings, Bounds
 from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import RunningGraph, running_graph
 from deployments.local_settings import free_ports
-from deployments.settings import Replicas
+from deployments.settings import CacheSettings, Replicas
 from loadtest.bench.client import Outcome, drive, post
 from recsys.rollout.traffic import Arm
 from recsys.rollout.traffic_file import FileTrafficStore
@@ -43,7 +43,13 @@ def graph(
     trainer(home / "registry")
     fraction = Replicas(replicas=1, cpus=0.1)
     args = graph_args(home).model_copy(
-        update={"router": fraction, "recall": fraction, "ranking": fraction, "autoscaling": _SCALING}
+        update={
+            "router": fraction,
+            "recall": fraction,
+            "ranking": fraction,
+            "autoscaling": _SCALING,
+            "cache": CacheSettings(on=False),  # the same few users ask: it would leave the stages idle
+        }
     )
     begin_traffic(args)
     with running_graph(args, host="127.0.0.1", port=free_ports(1)[0]) as running:

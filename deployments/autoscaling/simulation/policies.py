@@ -53,6 +53,7 @@ class SeesTheGraph:
             asked_per_s=sum(arrived for arrived, _, _ in self._window) / over_s,
             latest_per_s=sum(arrived for arrived, _, _ in latest) / (len(latest) * TICK_S),
             latest_over_s=len(latest) * TICK_S,
+            computed=1.0,
             waiting=sum(now.stages[StageKey("recall", lane)].queue for lane in LANES),
             tail_s=float(np.quantile([latency_s for _, latency_s, _ in self._window], 0.99)),
             router=_ROUTER,

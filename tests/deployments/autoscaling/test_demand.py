@@ -82,6 +82,8 @@ def test_a_router_reports_the_larger_of_what_is_and_what_will_be() -> None:
     report = router_report(Demand(HandClock()), busy_s=2.0, waiting=3, documents=[now, later])
     assert report == {
         "asked": 0.0,
+        "looked_up": 0.0,
+        "computed": 0.0,
         "waiting": 3.0,
         "tail_s": -1.0,
         "busy_s": 2.0,

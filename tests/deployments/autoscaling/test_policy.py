@@ -77,6 +77,7 @@ class World:
                 asked_per_s=asked_per_s,
                 latest_per_s=None,
                 latest_over_s=1.0,
+                computed=1.0,
                 waiting=waiting,
                 tail_s=tail_s,
                 router=StageSeen(running=2, target=2, busy=0.1),
@@ -168,6 +169,7 @@ def test_a_lane_is_sized_for_its_share_before_it_has_served_anything() -> None:
             asked_per_s=100.0,
             latest_per_s=None,
             latest_over_s=1.0,
+            computed=1.0,
             waiting=0.0,
             tail_s=None,
             router=StageSeen(running=2, target=2, busy=0.1),
@@ -179,6 +181,27 @@ def test_a_lane_is_sized_for_its_share_before_it_has_served_anything() -> None:
 
 def test_an_arm_that_overrides_alone_can_reach_has_replicas() -> None:
     assert World(scaler(), recall=0, ranking=0).decide(100.0, share=0.0) == (1, 1)
+
+
+def test_what_the_cache_answers_keeps_no_stage_busy() -> None:
+    def stage() -> StageSeen:
+        return StageSeen(running=1, target=1, busy=1.0, served_per_s=100.0)
+
+    lane = LaneSeen(has_bundle=True, has_arm=True, share=1.0, recall=stage(), ranking=stage())
+    targets = scaler().decide(
+        GraphSeen(
+            at_s=0.0,
+            asked_per_s=400.0,
+            latest_per_s=None,
+            latest_over_s=1.0,
+            computed=0.25,
+            waiting=0.0,
+            tail_s=None,
+            router=StageSeen(running=2, target=2, busy=0.1),
+            lanes={"blue": lane},
+        )
+    )
+    assert (targets[RECALL], targets[RANKING]) == (2, 2)  # 100/s x 10 ms, half busy
 
 
 def test_without_measurements_nothing_shrinks_and_nothing_grows() -> None:
@@ -224,6 +247,7 @@ def test_a_jump_that_chance_does_not_explain_counts_at_once() -> None:
         asked_per_s=100.0,
         latest_per_s=300.0,
         latest_over_s=2.0,
+        computed=1.0,
         waiting=0.0,
         tail_s=None,
         router=StageSeen(running=1, target=1),
@@ -322,6 +346,7 @@ def test_the_router_follows_how_busy_it_is() -> None:
         asked_per_s=100.0,
         latest_per_s=None,
         latest_over_s=1.0,
+        computed=1.0,
         waiting=0.0,
         tail_s=None,
         router=StageSeen(running=1, target=1, busy=1.4),

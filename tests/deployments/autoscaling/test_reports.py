@@ -57,6 +57,15 @@ def test_too_few_requests_say_nothing_about_their_cost() -> None:
     assert seen({}, recall).lanes["blue"].recall.service_s is None
 
 
+def test_what_the_cache_has_is_not_computed() -> None:
+    figures: dict[str, Sequence[Series]] = {
+        "looked_up": [[(995.0, 0.0), (1_000.0, 200.0)]],
+        "computed": [[(995.0, 0.0), (1_000.0, 50.0)]],
+    }
+    assert seen(figures).computed == 0.25
+    assert seen({}).computed == 1.0
+
+
 def test_the_tail_is_the_worst_of_those_that_have_one() -> None:
     figures: dict[str, Sequence[Series]] = {"tail_s": [[(999.0, -1.0)], [(999.0, 0.2)], [(999.0, 0.1)]]}
     assert seen(figures).tail_s == 0.2
