@@ -8,7 +8,7 @@ PORT ?= 8000
 # Threads that spin while they wait cost more than they bring when cores are shared.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help autoscaling soak install run test test-quick test-slow test-serve check lint format types layers bench scale accuracy lock clean
+.PHONY: help autoscaling soak install run test test-quick test-slow test-serve check lint format types layers bench overload scale accuracy lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Print the targets.
@@ -63,6 +63,9 @@ autoscaling: install  ## The scaling policy against Ray Serve's own, simulated; 
 SOAK_SECONDS = $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),600)
 soak: install  ## Steady load for 10 minutes (SECONDS=): fails when memory grows or a request fails.
 	@$(BIN)/marquee soak --seconds $(SOAK_SECONDS)
+
+overload: install  ## Up to three times the capacity, shed and popular; plots in docs/performance/.
+	@$(BIN)/marquee overload --out docs/performance
 
 scale: install  ## 10,000 against 1,000,000 simulated users: time and memory of every step.
 	@$(BIN)/marquee scale

@@ -15,7 +15,8 @@ class Room:
     Args:
         kind: its name in metrics.
         max_inside: so many at once.
-        max_wait_s: whoever would be inside for longer than this is refused.
+        max_wait_s: whoever would be inside for longer than this is refused,
+        n_free: unless fewer than so many are inside: a batch that is not full costs nobody anything.
         drain: how fast those inside are answered; None where that is not learned.
         on_refusal: is told of everybody who is refused.
     """
@@ -26,6 +27,7 @@ class Room:
         max_inside: int,
         *,
         max_wait_s: float = inf,
+        n_free: int = 1,
         drain: DrainRate | None = None,
         on_refusal: Callable[[], None] = lambda: None,
     ) -> None:
@@ -33,6 +35,7 @@ class Room:
         self.n_inside = 0
         self._max_inside = max_inside
         self._max_wait_s = max_wait_s
+        self._n_free = n_free
         self._drain = drain
         self._on_refusal = on_refusal
 
@@ -45,11 +48,15 @@ class Room:
         per_s = self._drain.per_s if self._drain is not None else 0.0
         return self.n_inside / per_s if per_s else 0.0
 
-    def refuses(self) -> str:
-        """Return why a newcomer is refused; empty when it is not."""
+    def refuses(self, waited_s: float = 0.0) -> str:
+        """Return why a newcomer is refused; empty when it is not.
+
+        Args:
+            waited_s: how long it has been waiting to get here, in seconds.
+        """
         if self.n_inside >= self._max_inside:
             why = FULL
-        elif self.wait_s > self._max_wait_s:
+        elif self.n_inside >= self._n_free and waited_s + self.wait_s > self._max_wait_s:
             why = LATE
         else:
             return ""
@@ -75,7 +82,7 @@ class Rooms:
     events: Room
     reads: Room
     probes: Room
-    large_bodies: Room  # whoever is in it is in one of the others too
+    large_bodies: Room  # whatever they are for
 
     def figures(self) -> Iterator[str]:
         """Yield what they hold, in the Prometheus text format."""
@@ -89,18 +96,23 @@ class Rooms:
 
 
 def rooms_of(
-    settings: OverloadSettings, drain: DrainRate, on_refusal: Callable[[], None] = lambda: None
+    settings: OverloadSettings,
+    drain: DrainRate,
+    *,
+    n_free: int = 1,
+    on_refusal: Callable[[], None] = lambda: None,
 ) -> Rooms:
     """Return empty rooms.
 
     Args:
         settings: their sizes.
         drain: how fast recommendations are answered.
+        n_free: so many recommendations are let in whatever they would wait.
         on_refusal: is told of every recommendation that there is no room for.
     """
     most, wait_s = settings.max_recommends, settings.max_wait_s
     return Rooms(
-        Room("recommend", most, max_wait_s=wait_s, drain=drain, on_refusal=on_refusal),
+        Room("recommend", most, max_wait_s=wait_s, n_free=n_free, drain=drain, on_refusal=on_refusal),
         Room("events", settings.max_events),
         Room("reads", settings.max_reads),
         Room("probes", settings.max_probes),

@@ -15,6 +15,8 @@ from recsys.core.errors import UnavailableError
 Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
 
+_LEAST = 8  # smaller batches would save no time: each call has a price of its own
+
 FULL = "full"
 LATE = "late"
 
@@ -37,6 +39,10 @@ class _Waiting(Generic[Asked, Answered]):
     asked: Asked
     future: "asyncio.Future[Answered]"
     since_s: float
+
+
+def _since_s(one: _Waiting[Asked, Answered]) -> float:
+    return one.since_s
 
 
 class MicroBatcher(Generic[Asked, Answered]):
@@ -63,7 +69,7 @@ class MicroBatcher(Generic[Asked, Answered]):
         self._answer = answer
         self._settings = settings
         self._patience = patience
-        self._drain = drain or DrainRate()
+        self._drain = drain or DrainRate(patience.clock)
         self._waiting: list[_Waiting[Asked, Answered]] = []
         self._under_way: set[asyncio.Task[None]] = set()
         self._send_later: asyncio.Handle | None = None
@@ -73,8 +79,12 @@ class MicroBatcher(Generic[Asked, Answered]):
         """Requests that are in no batch yet."""
         return len(self._waiting)
 
-    async def ask(self, asked: Asked) -> Answered:
+    async def ask(self, asked: Asked, *, since_s: float | None = None) -> Answered:
         """Return the answer to one request.
+
+        Args:
+            asked: the request.
+            since_s: when it began to wait, on the clock of its patience; None: now.
 
         Raises:
             OverloadedError: too many are waiting, or it has waited for too long.
@@ -83,7 +93,8 @@ class MicroBatcher(Generic[Asked, Answered]):
             raise OverloadedError("router", FULL)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answered] = loop.create_future()
-        self._waiting.append(_Waiting(asked, future, self._patience.clock()))
+        began_s = self._patience.clock() if since_s is None else since_s
+        self._waiting.append(_Waiting(asked, future, began_s))
         self._plan(loop)
         return await future
 
@@ -100,8 +111,8 @@ class MicroBatcher(Generic[Asked, Answered]):
     def _send(self) -> None:
         self._send_later = None
         while self._waiting and len(self._under_way) < self._settings.max_in_flight:
-            self._drop_in_vain()
-            size = self._settings.max_size
+            size = self._size()
+            self._drop_in_vain(size)
             batch, self._waiting = self._waiting[:size], self._waiting[size:]
             if batch:
                 BATCH_WAIT_SECONDS.observe(self._patience.clock() - batch[0].since_s)
@@ -110,18 +121,27 @@ class MicroBatcher(Generic[Asked, Answered]):
                 self._under_way.add(task)
                 task.add_done_callback(self._ended)
 
-    def _drop_in_vain(self) -> None:
-        """Drop who has gone, and refuse who would get their answer too late."""
+    def _size(self) -> int:
+        """Return how many the next batch may hold: as many as are answered within its time.
+
+        On a machine that is slower than usual, batches of full size would miss the deadlines of the stages.
+        """
+        settings = self._settings
+        in_time = int(self._drain.per_s * settings.max_s / settings.max_in_flight)
+        return min(settings.max_size, max(_LEAST, in_time)) if self._drain.per_s else settings.max_size
+
+    def _drop_in_vain(self, size: int) -> None:
+        """Drop who has gone, and refuse who is late as long as they would take the place of others."""
+        self._waiting = [one for one in self._waiting if not one.future.done()]
         latest_s = self._patience.clock() - self._patience.max_wait_s
-        kept = []
-        for one in self._waiting:
-            if one.future.done():
-                continue
-            if one.since_s < latest_s:
-                one.future.set_exception(OverloadedError("router", LATE))
-            else:
-                kept.append(one)
-        self._waiting = kept
+        n_late = sum(one.since_s < latest_s for one in self._waiting)
+        n_refused = min(n_late, len(self._waiting) - size)
+        if n_refused <= 0:
+            return
+        self._waiting.sort(key=_since_s)  # nearly sorted already
+        for one in self._waiting[:n_refused]:
+            one.future.set_exception(OverloadedError("router", LATE))
+        del self._waiting[:n_refused]
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._under_way.discard(task)
@@ -129,7 +149,6 @@ class MicroBatcher(Generic[Asked, Answered]):
             self._send()
 
     async def _run(self, batch: "list[_Waiting[Asked, Answered]]") -> None:
-        started_s = self._patience.clock()
         try:
             answers = await self._answer([one.asked for one in batch])
         except BaseException as error:
@@ -144,6 +163,4 @@ class MicroBatcher(Generic[Asked, Answered]):
             for one, answer in zip(batch, answers, strict=True):
                 if not one.future.done():
                     one.future.set_result(answer)
-            took_s = self._patience.clock() - started_s
-            n_abreast, n_waiting = len(self._under_way), len(self._waiting)
-            self._drain.answered(len(batch), took_s, abreast=n_abreast, waiting=n_waiting)
+            self._drain.answered(len(batch), waiting=len(self._waiting))

@@ -20,6 +20,9 @@ _ID_HEADER = b"x-request-id"
 _UNKNOWN_ROUTE = "unknown"
 _STATE_ID = "request_id"
 
+ARRIVED_S = "marquee.arrived_s"
+"""In the scope: when the request reached HAProxy, in monotonic seconds."""
+
 OVERLOADED = "marquee.overloaded"
 """In the scope: this request gets the popular list, because there is no room for it."""
 
@@ -128,7 +131,7 @@ async def body_of(request: Request, limits: Limits) -> bytes:
 
 def _too_large(got: str, max_bytes: int) -> RefusalError:
     wrong = Wrong("body", got, f"at most {max_bytes} bytes")
-    return RefusalError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(wrong), (wrong,))
+    return RefusalError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(wrong), (wrong,), _CLOSE)
 
 
 def request_id_in(scope: Scope) -> tuple[str, bool]:

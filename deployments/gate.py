@@ -5,7 +5,7 @@ together in a few microseconds; :mod:`deployments.front_door` writes them before
 the request.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -15,9 +15,10 @@ from typing import Any
 from deployments.admission import Room, Rooms
 from deployments.batching import FULL
 from deployments.client_rates import ClientRates, Told
-from deployments.edge import OVERLOADED, PREFIX, RATE_HEADERS, request_id_in
+from deployments.edge import ARRIVED_S, OVERLOADED, PREFIX, RATE_HEADERS, request_id_in
 from deployments.metrics import RATE_LIMITED, SHED
 from deployments.overload_settings import OverloadSettings, Rate, WhenFull
+from deployments.proxy_patience import ARRIVED_HEADER
 from deployments.rate_limit import TokenBucket
 from deployments.retry_after import retry_after_s
 from recsys.core.clock import Clock
@@ -25,6 +26,9 @@ from recsys.core.clock import Clock
 LARGE_BODY_BYTES = 64 << 10
 """Longer ones do not come in one piece: HAProxy gathers a request up to here."""
 
+_ARRIVED = ARRIVED_HEADER.encode()
+_MS_DIGITS = 13  # until the year 2286
+_LONGEST_WAY_S = 60.0  # whatever is longer is a clock that goes wrong
 _SERVE = "-"  # Ray Serve's own paths, /-/healthz: HAProxy asks there whether this process lives
 _BY_FIRST_PART = {
     "recommend": "recommend",
@@ -54,6 +58,7 @@ class Gate:
         rates: how often each client may ask; None for no limits.
         settings: what is done when there is no room.
         clock: monotonic seconds.
+        unix_clock: Unix seconds, as HAProxy has them.
         chance: spreads the moments at which clients come back.
     """
 
@@ -64,8 +69,11 @@ class Gate:
         settings: OverloadSettings,
         *,
         clock: Clock,
+        unix_clock: Clock,
         chance: Random,
     ) -> None:
+        self._clock = clock
+        self._unix_clock = unix_clock
         self._rooms = rooms
         self._rates = rates
         self._spread_s = settings.retry_spread_s
@@ -79,9 +87,11 @@ class Gate:
         """Let a request in, or say how it is answered instead."""
         room = self._room_for(scope["path"])
         if room is None:
-            return Inside(())
+            return Inside(None)
         headers = dict(scope["headers"])
-        why = room.refuses()
+        waited_s = self._on_its_way_s(headers)
+        scope[ARRIVED_S] = self._clock() - waited_s
+        why = room.refuses(waited_s)
         if why:
             if room is not self._rooms.recommend or not self._gets_popular():
                 return self._shed(room, why, scope)
@@ -97,7 +107,15 @@ class Gate:
                 return self._limited(told, scope)
             if told is not None:
                 scope[RATE_HEADERS] = told.headers()
-        return Inside((room, self._rooms.large_bodies) if large else (room,))
+        return Inside(self._rooms.large_bodies if large else room)  # a slow body is no sign of a long queue
+
+    def _on_its_way_s(self, headers: Mapping[bytes, bytes]) -> float:
+        """Return how long ago HAProxy had the request; 0.0 when nothing believable says so."""
+        arrived_ms = headers.get(_ARRIVED, b"")
+        if not arrived_ms.isdigit() or len(arrived_ms) > _MS_DIGITS:
+            return 0.0
+        passed_s = self._unix_clock() - int(arrived_ms) / 1_000
+        return passed_s if 0.0 < passed_s < _LONGEST_WAY_S else 0.0
 
     def _gets_popular(self) -> bool:
         return self._popular is not None and not self._rooms.reads.refuses() and self._popular.take().allowed
@@ -126,19 +144,19 @@ class Gate:
 class Inside:
     """A request that was let in; it leaves once, however often it is told to."""
 
-    __slots__ = ("_rooms", "is_ours")
+    __slots__ = ("_room", "is_ours")
 
-    def __init__(self, rooms: tuple[Room, ...]) -> None:
-        self._rooms = rooms
-        self.is_ours = bool(rooms)  # else it is Ray Serve's
-        for room in rooms:
+    def __init__(self, room: Room | None) -> None:
+        self._room = room
+        self.is_ours = room is not None  # else it is Ray Serve's
+        if room is not None:
             room.enter()
 
     def leave(self) -> None:
         """Make room."""
-        for room in self._rooms:
-            room.leave()
-        self._rooms = ()
+        if self._room is not None:
+            self._room.leave()
+        self._room = None
 
 
 def _is_large(headers: dict[bytes, bytes]) -> bool:

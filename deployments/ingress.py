@@ -27,7 +27,7 @@ from deployments.api import (
     RecommendRequest,
 )
 from deployments.docs_page import DOCS_PAGE
-from deployments.edge import OVERLOADED, PREFIX, SORRY, Edge, body_of, request_id_of
+from deployments.edge import ARRIVED_S, OVERLOADED, PREFIX, SORRY, Edge, body_of, request_id_of
 from deployments.events import read_events
 from deployments.metrics import CONTENT_TYPE, EVENTS, exposition
 from deployments.openapi import BODIES, describe
@@ -154,7 +154,7 @@ class Face:
         question = self._question(asked, request)
         if request.scope.get(OVERLOADED):
             return self._service.router.popular_instead(question)
-        return await self._service.router.answer(question)
+        return await self._service.router.answer(question, since_s=request.scope.get(ARRIVED_S))
 
 
 class Shortcut:

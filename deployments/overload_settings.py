@@ -24,7 +24,7 @@ class OverloadSettings(FrozenModel):
     max_recommends: PositiveInt = 1024
     """Requests for recommendations inside one router, waiting or under way; whatever their expected wait."""
 
-    max_wait_s: PositiveFloat = 0.5
+    max_wait_s: PositiveFloat = 0.4
     """A request that would wait longer than this is refused at once; one that did is dropped unanswered."""
 
     max_events: PositiveInt = 256
@@ -51,7 +51,8 @@ class OverloadSettings(FrozenModel):
     @property
     def max_inside(self) -> int:
         """Return how many requests of any kind can be inside one router."""
-        return self.max_recommends + self.max_events + self.max_reads + self.max_probes
+        kinds = self.max_recommends + self.max_events + self.max_reads + self.max_probes
+        return kinds + self.max_large_bodies
 
 
 class Rate(FrozenModel):

@@ -10,6 +10,9 @@ from http import HTTPStatus
 
 import orjson
 
+ARRIVED_HEADER = "x-arrived-ms"
+"""With every request, Unix milliseconds: a router that is behind sees how long it has been on its way."""
+
 REQUEST_S = 10
 """So long may head and body of a request take; HAProxy keeps it to itself until then, up to 64 KiB."""
 
@@ -19,8 +22,8 @@ SILENCE_S = 30
 QUEUE_S = 1
 """So long does a request wait in HAProxy for a router, when all have as many as they may."""
 
-MAX_PER_ROUTER = 2_048
-"""Requests that HAProxy hands to one router at once: more than it lets in, so its own refusals come first."""
+MAX_PER_ROUTER = 1_024
+"""Requests that HAProxy hands to one router at once; further ones go to the next, or wait."""
 
 RETRY_AFTER_S = 2
 """After so long, whoever HAProxy itself refuses may come back."""
@@ -45,6 +48,8 @@ def with_patience(algorithm: str) -> str:
         "option http-buffer-request",
         f"default-server maxconn {MAX_PER_ROUTER}",
         "option forwardfor",
+        "unique-id-format %[date(0,ms)]",
+        f"unique-id-header {ARRIVED_HEADER}",
         *(_error(status, detail) for status, detail in _DETAILS.items()),
     ]
     return "\n    ".join(lines)

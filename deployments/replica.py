@@ -52,7 +52,7 @@ class RouterReplica:
     ) -> None:
         write_answers_whole()
         writer_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
-        drain = DrainRate()
+        drain = DrainRate(monotonic_clock)
         holders = {lane: holder_for(args, lane, Showcase.load) for lane in args.lanes}
         stages = {lane: HandleStages(recall[lane], ranking[lane]) for lane in args.lanes}
         traffic = TrafficFollower(FileTrafficStore(args.traffic), holders, stages)
@@ -70,7 +70,9 @@ class RouterReplica:
             overload=args.overload,
             drain=drain,
         )
-        rooms = rooms_of(args.overload, drain, on_refusal=router.demand.turned_away)
+        rooms = rooms_of(
+            args.overload, drain, n_free=args.batch.max_size, on_refusal=router.demand.turned_away
+        )
         self._gate = gate_of(args, rooms)
         self._log_writer = EventLogWriter(args.event_log, writer_id)
         intake = Intake(self._log_writer, state, deadline_s=_STATE_WRITE_S)
@@ -110,4 +112,4 @@ class RouterReplica:
 def gate_of(args: GraphArgs, rooms: Rooms) -> Gate:
     """Return the gate that a router's settings ask for."""
     rates = None if args.rate_limits is None else ClientRates(args.rate_limits, monotonic_clock)
-    return Gate(rooms, rates, args.overload, clock=monotonic_clock, chance=Random())
+    return Gate(rooms, rates, args.overload, clock=monotonic_clock, unix_clock=unix_clock, chance=Random())

@@ -79,15 +79,19 @@ class Router:
         self._batcher = MicroBatcher(self.answer_all, batch, patience=patience, drain=drain)
         self._popular_when_full = overload.when_full is WhenFull.POPULAR
 
-    async def answer(self, question: Question) -> Answer:
+    async def answer(self, question: Question, *, since_s: float | None = None) -> Answer:
         """Answer one question, together with others that come at the same time.
+
+        Args:
+            question: what is asked.
+            since_s: when the client began to wait, in monotonic seconds; None: now.
 
         Raises:
             UnavailableError: this router has not loaded any bundle yet, or too many others are waiting.
         """
         try:
             with self.demand.request():
-                return await self._batcher.ask(question)
+                return await self._batcher.ask(question, since_s=since_s)
         except OverloadedError:
             if not self._popular_when_full:
                 raise

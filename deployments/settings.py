@@ -33,6 +33,9 @@ class BatchSettings(FrozenModel):
     max_in_flight: PositiveInt = 3
     """Batches under way at once; requests gather while all are taken."""
 
+    max_s: PositiveFloat = 0.25
+    """While requests wait, batches are made so small that none should take longer than this."""
+
     linger_s: NonNegativeFloat = 0.0
     """How long a request waits for company while another batch is under way."""
 

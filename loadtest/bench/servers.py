@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.core.errors import UnavailableError
@@ -25,18 +26,33 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that answers."""
+
+    port: int
+    pid: int  # its other processes descend from it
+
+
 @contextmanager
 def graph(registry: Path, home: Path, settings: Sequence[str] = ()) -> Iterator[int]:
     """Run ``marquee serve`` while the block lasts; yields its port.
 
     Without its cache, for a benchmark measures lists that are computed; ``--cache`` in ``settings`` wins.
     """
+    with graph_process(registry, home, settings) as served:
+        yield served.port
+
+
+@contextmanager
+def graph_process(registry: Path, home: Path, settings: Sequence[str] = ()) -> Iterator[Served]:
+    """Run ``marquee serve`` while the block lasts, without its cache unless told otherwise."""
     port = free_port()
     output = home / "graph.out"
     command = [*_MARQUEE, "serve", "--registry", str(registry), "--home", str(home), "--port", str(port)]
     with _running("graph", [*command, "--json", "--no-cache", *settings], output) as process:
         _wait_for("graph", process, output, lambda: b"address" in output.read_bytes())
-        yield port
+        yield Served(port, process.pid)
 
 
 @contextmanager

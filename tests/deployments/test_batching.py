@@ -162,7 +162,7 @@ def test_only_so_many_may_wait() -> None:
     asyncio.run(run())
 
 
-def test_nothing_is_done_for_who_has_waited_too_long() -> None:
+def test_nothing_is_done_for_who_has_waited_too_long_while_others_need_the_place() -> None:
     async def run() -> None:
         now_s = 0.0
         doubler = Doubler(held=True)
@@ -175,14 +175,15 @@ def test_nothing_is_done_for_who_has_waited_too_long() -> None:
         await turns()
         now_s = 0.4
         in_time = asyncio.create_task(batcher.ask(4))
+        long_on_its_way = asyncio.create_task(batcher.ask(5, since_s=-0.1))
         await turns()
         now_s = 0.6
         doubler.go.set()
-        assert (await first, await in_time) == (0, 8)
-        for ask in late:
+        assert (await first, await late[2], await in_time) == (0, 6, 8)
+        for ask in (*late[:2], long_on_its_way):
             with pytest.raises(OverloadedError, match="late"):
                 await ask
-        assert doubler.batches == [[0], [4]]
+        assert doubler.batches == [[0], [3, 4]]  # 3 is late, too, but there is a place for it
 
     asyncio.run(run())
 
@@ -197,13 +198,29 @@ def test_the_speed_is_learned_from_batches_that_others_wait_behind() -> None:
             now_s += 0.1
             return list(asked)
 
-        drain = DrainRate()
         patience = Patience(clock=lambda: now_s)
+        drain = DrainRate(patience.clock)
         settings = BatchSettings(max_in_flight=1, max_size=4)
         batcher = MicroBatcher(slowly, settings, patience=patience, drain=drain)
         await batcher.ask(0)
         assert drain.per_s == 0.0
         await asyncio.gather(*(batcher.ask(number) for number in range(12)))
         assert drain.per_s == pytest.approx(40.0)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("per_s", "size"), [(0, 64), (600, 50), (100, 8), (1, 8), (10_000, 64)])
+def test_a_batch_is_no_larger_than_what_is_answered_within_its_time(per_s: int, size: int) -> None:
+    async def run() -> None:
+        doubler = Doubler(held=False)
+        now_s = 0.0
+        drain = DrainRate(lambda: now_s)
+        drain.answered(1, waiting=1)
+        now_s = 1.0
+        drain.answered(per_s, waiting=1)
+        batcher = MicroBatcher(doubler, BatchSettings(max_s=0.25, max_in_flight=3), drain=drain)
+        await asyncio.gather(*(batcher.ask(number) for number in range(100)))
+        assert len(doubler.batches[0]) == size
 
     asyncio.run(run())

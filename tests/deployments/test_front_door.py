@@ -16,6 +16,7 @@ from deployments.front_door import put_before_uvicorn
 from deployments.gate import Gate
 from deployments.overload_settings import OverloadSettings
 
+NOW_S = 1_700_000_000.0
 ONE = OverloadSettings(max_recommends=1, retry_spread_s=0)
 Ask = Callable[[bytes], Awaitable[bytes]]
 
@@ -35,12 +36,12 @@ class Held:
 
 
 def gate(rooms: Rooms) -> Gate:
-    return Gate(rooms, None, ONE, clock=lambda: 0.0, chance=random.Random(0))
+    return Gate(rooms, None, ONE, clock=lambda: 0.0, unix_clock=lambda: NOW_S, chance=random.Random(0))
 
 
 @pytest.fixture
 def rooms() -> Iterator[Rooms]:
-    made = rooms_of(ONE, DrainRate())
+    made = rooms_of(ONE, DrainRate(lambda: 0.0))
     take_away = put_before_uvicorn(gate(made))
     yield made
     take_away()

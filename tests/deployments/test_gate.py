@@ -12,6 +12,7 @@ from deployments.edge import OVERLOADED, RATE_HEADERS
 from deployments.gate import Gate, Inside, Refused
 from deployments.overload_settings import OverloadSettings, Rate, RateLimits, WhenFull
 
+NOW_S = 1_700_000_000.0
 TIGHT = OverloadSettings(max_recommends=1, max_events=1, max_reads=1, max_probes=1, max_large_bodies=1)
 PATHS = {
     "recommend": ["/recommend", "/v1/recommend/ada", "/similar/i1", "/v1/similar/i1"],
@@ -23,8 +24,8 @@ PATHS = {
 
 def gate(settings: OverloadSettings = TIGHT, rates: RateLimits | None = None) -> Gate:
     limits = None if rates is None else ClientRates(rates, lambda: 0.0)
-    rooms = rooms_of(settings, DrainRate())
-    return Gate(rooms, limits, settings, clock=lambda: 0.0, chance=random.Random(0))
+    rooms = rooms_of(settings, DrainRate(lambda: 0.0))
+    return Gate(rooms, limits, settings, clock=lambda: 0.0, unix_clock=lambda: NOW_S, chance=random.Random(0))
 
 
 def scope(path: str, headers: Mapping[bytes, bytes] = {}) -> dict[str, Any]:
@@ -115,3 +116,23 @@ def test_a_client_that_asks_too_often_is_told_when_to_come_back_but_may_look_whe
     assert headers["retry-after"] == "4"
     assert headers["ratelimit"] == '"no-key";r=0;t=4'
     assert isinstance(door.judge(scope("/healthz")), Inside)
+
+
+@pytest.mark.parametrize(
+    ("arrived_ms", "refused"),
+    [
+        (b"1699999999501", False),
+        (b"1699999999499", True),  # it has waited for 0.501 s already
+        (b"1700000009000", False),  # HAProxy's clock is ahead
+        (b"1600000000000", False),  # nobody waits for years
+        (b"-5", False),
+        (b"9" * 400, False),
+    ],
+)
+def test_a_request_that_was_too_long_on_its_way_is_refused(arrived_ms: bytes, *, refused: bool) -> None:
+    door = gate(OverloadSettings(max_wait_s=0.5))
+    assert isinstance(door.judge(scope("/recommend", {b"x-arrived-ms": b"1699999990000"})), Inside)  # alone
+    verdict = door.judge(scope("/recommend", {b"x-arrived-ms": arrived_ms}))
+    assert isinstance(verdict, Refused) == refused
+    event = gate(OverloadSettings()).judge(scope("/events", {b"x-arrived-ms": arrived_ms}))
+    assert isinstance(event, Inside)
