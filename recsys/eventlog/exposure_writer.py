@@ -43,6 +43,9 @@ class ExposureConfig(FrozenModel):
     max_rows: PositiveInt = 16_384
     """Or when so many answers are in it: about 8 MB in memory with 10 items each."""
 
+    max_file_bytes: PositiveInt = 64 << 20
+    """Or when they took so much before they were columns, which is more than they take as columns."""
+
     max_waiting_rows: PositiveInt = 16_384
     """More answers on their way to a file, and whole batches are dropped."""
 
@@ -100,7 +103,7 @@ class ExposureWriter:
         self._waiting_rows = self._waiting_bytes = 0
         self._begun_s: float | None = None  # when the oldest answer that is not in a file was offered
         self._chunks: list[Chunk] = []  # of the next file
-        self._n_rows = 0
+        self._n_rows = self._n_bytes = 0
         self._n_files = 0
         self._retention = Retention(folder, keep_days=config.keep_days, keep_bytes=config.keep_bytes)
         self._enforce_at_s = clock()
@@ -136,7 +139,7 @@ class ExposureWriter:
         """
         while batches := self._take():
             self._into_columns(batches)
-            if self._n_rows >= self._config.max_rows:
+            if self._n_rows >= self._config.max_rows or self._n_bytes >= self._config.max_file_bytes:
                 self._write()
             self._pause()
         if self._n_rows and (finish or self._is_due()):
@@ -172,10 +175,11 @@ class ExposureWriter:
             self._on_fate(Fate.DROPPED, n_rows)
         else:
             self._n_rows += len(exposures)
+            self._n_bytes += sum(batch.n_bytes for batch in batches)
 
     def _write(self) -> None:
         n_rows, chunks = self._n_rows, self._chunks
-        self._n_rows, self._chunks = 0, []
+        self._n_rows, self._n_bytes, self._chunks = 0, 0, []
         with self._lock:
             self._begun_s = self._clock() if self._waiting else None
         try:

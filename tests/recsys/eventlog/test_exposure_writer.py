@@ -91,6 +91,19 @@ def test_a_file_is_written_when_it_is_full(tmp_path: Path) -> None:
     assert bench.read() == [f"{number:03d}" for number in range(600)]
 
 
+def test_a_file_is_written_when_it_is_large(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ExposureConfig(max_file_bytes=1_000))
+    bench.offer(exposure("1"), n_bytes=999)
+    bench.writer.work()
+    assert bench.read() == []
+    bench.offer(exposure("2"), n_bytes=1)
+    bench.writer.work()
+    assert bench.read() == ["1", "2"]
+    bench.offer(exposure("3"), n_bytes=999)
+    bench.writer.work()
+    assert bench.read() == ["1", "2"]  # counting begins anew with each file
+
+
 def test_what_is_written_is_all_that_was_said(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.offer(exposure("1"))
