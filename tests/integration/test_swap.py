@@ -9,7 +9,7 @@ from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import running_graph
 from deployments.local_settings import free_ports
 from deployments.overload_settings import OverloadSettings
-from deployments.settings import Deadlines, Replicas
+from deployments.settings import CacheSettings, Deadlines, Replicas
 from loadtest.soak.traffic import SoakTraffic
 from loadtest.swap.drive import Load, Swaps, drive_swaps
 from loadtest.swap.windows import compare
@@ -33,7 +33,8 @@ def test_swapping_bundles_under_load_fails_and_degrades_nothing(
     home = tmp_path_factory.mktemp("swap")
     train = trainer(home / "registry")
     first = LocalRegistry(home / "registry").resolve("stable")
-    args = graph_args(home).model_copy(update={"router": Replicas(replicas=1), **_PATIENCE})
+    uncached = {"cache": CacheSettings(on=False)}  # every list is to need the bundle
+    args = graph_args(home).model_copy(update={"router": Replicas(replicas=1), **uncached, **_PATIENCE})
     begin_traffic(args)
     with running_graph(args, host="127.0.0.1", port=free_ports(1)[0]) as graph:
         load = Load(graph.address, SoakTraffic(500, 50, seed=0, mix={"recommend": 1.0}), _RATE_PER_S)
