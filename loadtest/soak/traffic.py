@@ -38,7 +38,8 @@ class SoakTraffic:
         call, user, item = self._drawn.pop()
         name = self._calls[call]
         if name == "recommend":
-            body = orjson.dumps({"user_id": str(user), "top_n": 10})
+            session = [str(item)] * (item % 2)  # every other one differs from all before, so no cache has it
+            body = orjson.dumps({"user_id": str(user), "top_n": 10, "session": session})
             return Request(name, "POST", "/recommend", body)
         if name == "events":
             return Request(name, "POST", "/events", self._event(user, item))

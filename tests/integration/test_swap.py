@@ -19,6 +19,7 @@ from recsys.registry.local import LocalRegistry
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
 
 _PATIENCE = {  # a busy machine makes answers late; what is left over is the fault of the swap
+    "cache": CacheSettings(on=False),  # new users have one answer: nothing would reach the stages
     "deadlines": Deadlines(state_s=30.0, recall_s=30.0, ranking_s=30.0),
     "overload": OverloadSettings(max_wait_s=60.0),
 }
