@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -20,7 +21,7 @@ from loadtest.compare.show import html_of as comparison_page
 from loadtest.compare.show import text_of as comparison_text
 from loadtest.engine.plan import Plan
 from loadtest.engine.pool import StopFlag, interrupts_to
-from loadtest.engine.session import Run, run_plan
+from loadtest.engine.session import Run, RunTasks, run_here, run_plan
 from loadtest.find_limit.run import DEFAULT_MARKS, find_limit
 from loadtest.find_limit.search import LimitSearch
 from loadtest.marks.grammar import parse_marks
@@ -65,6 +66,9 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Of schedule and traffic."
 Header = Annotated[list[str] | None, typer.Option(help="Name: value, sent with every request.")]
 Marks = Annotated[str | None, typer.Option("--pass", help="What must hold: p99<50ms, errors=0, degraded<1%")]
 Out = Annotated[Path | None, typer.Option(help="Folder for report.json and report.html.")]
+RayAddress = Annotated[
+    str | None, typer.Option(help="Workers run on this Ray cluster: auto, host:port, ray://host:10001.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
@@ -88,6 +92,7 @@ def run_command(
     header: Header = None,
     marks: Marks = None,
     settings: Settings = None,
+    ray: RayAddress = None,
     rows: Annotated[Path | None, typer.Option(help="Parquet file for one row per request.")] = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -110,7 +115,7 @@ def run_command(
     plan = _usable(plan_from, scenario, flags, given, settings or [])
     judged = _usable(parse_marks, plan.marks)
     stop = StopFlag()
-    run = _run(plan, url, stop, "load")
+    run = _run(plan, url, stop, "load", ray)
     if rows is not None and run.rows is not None:
         rows.parent.mkdir(parents=True, exist_ok=True)
         run.rows.write_parquet(rows)
@@ -168,10 +173,23 @@ def find_limit_command(
     _finish(report, out, as_json=as_json)
 
 
-def _run(plan: Plan, url: str, stop: StopFlag, title: str) -> Run:
+def _run(plan: Plan, url: str, stop: StopFlag, title: str, ray: str | None = None) -> Run:
     run_id = f"{int(unix_clock() * 1e3):x}"
     with live_view(plan, Console(stderr=True), title) as view, interrupts_to(stop):
-        return _usable(lambda: run_plan(plan, url, run_id=run_id, stop=stop, look=view.show))
+        run_tasks = run_here if ray is None else _on_ray(ray)
+        return _usable(
+            lambda: run_plan(plan, url, run_id=run_id, stop=stop, look=view.show, run_tasks=run_tasks)
+        )
+
+
+def _on_ray(address: str) -> RunTasks:
+    """Return what runs tasks on a cluster; Ray is loaded only for whoever asks for it."""
+    if find_spec("ray") is None:
+        typer.echo("marquee loadtest: --ray needs Ray, which is not installed here", err=True)
+        raise typer.Exit(UNUSABLE)
+    from loadtest.engine.ray_pool import on_ray  # noqa: PLC0415 - it takes a second
+
+    return on_ray(address)
 
 
 def _finish(report: Report, out: Path | None, *, as_json: bool) -> NoReturn:

@@ -38,7 +38,8 @@ class Run:
     """Why there is no view of the server."""
 
 
-def _here(tasks: Sequence[WorkerTask], stop: StopFlag, look: Look) -> Outcome:
+def run_here(tasks: Sequence[WorkerTask], stop: StopFlag, look: Look) -> Outcome:
+    """Run the tasks in processes of this machine."""
     return run_in_processes(tasks, stop=stop, look=look)
 
 
@@ -49,7 +50,7 @@ def run_plan(
     run_id: str,
     stop: StopFlag | None = None,
     look: Look = lambda _: None,
-    run_tasks: RunTasks = _here,
+    run_tasks: RunTasks = run_here,
     clock: Clock = monotonic_clock,
 ) -> Run:
     """Run a plan against a service.
