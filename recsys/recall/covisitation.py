@@ -15,8 +15,8 @@ from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.history import position_decay
 from recsys.features.users import HISTORY_LENGTH, UserBatch
-from recsys.recall.neighbours import NeighbourTable, keep_strongest
-from recsys.recall.pairs import pair_counts
+from recsys.recall.neighbours import NeighbourTable
+from recsys.recall.pairs import strongest_pairs
 from recsys.recall.source import Ranked
 from recsys.registry.bundle import BundleReader, BundleWriter
 
@@ -79,11 +79,14 @@ class CovisitationSource:
 
 def fit_covisitation(log: InteractionLog, config: CovisitationConfig) -> CovisitationSource:
     """Count pairs, divide by popularity, keep the strongest."""
-    lag_weights = 1.0 / np.arange(1, config.n_lags + 1)
     popularity = np.bincount(log.item_rows, minlength=log.n_items)
-    scale = (np.maximum(popularity, 1) ** -config.popularity_exponent).astype(np.float32)
-    blocks = (
-        (start, counts * scale[start : start + len(counts), None] * scale)
-        for start, counts in pair_counts(log, lag_weights=lag_weights, backward=config.backward)
+    scale = np.maximum(popularity, 1) ** -config.popularity_exponent
+    table = strongest_pairs(
+        log,
+        config.n_neighbours,
+        lag_weights=1.0 / np.arange(1, config.n_lags + 1),
+        backward=config.backward,
+        scale_from=scale,
+        scale_to=scale,
     )
-    return CovisitationSource(keep_strongest(blocks, log.n_items, config.n_neighbours), config)
+    return CovisitationSource(table, config)

@@ -1,6 +1,5 @@
 """Each item's strongest neighbours as a padded table, with quick look-up of single pairs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -175,29 +174,3 @@ def _sums(
                 found[user, column] = sums[item_rows[user, column]]
         for row in reached[:n_reached]:
             sums[row], is_reached[row] = 0, False
-
-
-def keep_strongest(
-    blocks: Iterable[tuple[int, NDArray[np.float32]]], n_items: int, n_neighbours: int
-) -> NeighbourTable:
-    """Keep the ``n_neighbours`` largest positive weights of every row.
-
-    Args:
-        blocks: (first row, weights of shape (rows, items)), all rows once.
-        n_items: rows and columns in all.
-        n_neighbours: how many to keep.
-    """
-    k = min(n_neighbours, n_items)
-    rows = np.full((n_items, k), n_items, dtype=np.int32)
-    kept = np.zeros((n_items, k), dtype=np.float32)
-    for start, weights in blocks:
-        best = np.argpartition(-weights, k - 1, axis=1)[:, :k]
-        values = np.take_along_axis(weights, best, axis=1)
-        best = np.where(values > 0, best, n_items)
-        order = np.argsort(best, axis=1, kind="stable")
-        stop = start + len(weights)
-        rows[start:stop] = np.take_along_axis(best, order, axis=1)
-        kept[start:stop] = np.where(
-            rows[start:stop] < n_items, np.take_along_axis(values, order, axis=1), 0.0
-        )
-    return NeighbourTable(rows, kept)

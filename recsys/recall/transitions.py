@@ -5,8 +5,8 @@ from pydantic import PositiveFloat, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
-from recsys.recall.neighbours import NeighbourTable, keep_strongest
-from recsys.recall.pairs import pair_counts
+from recsys.recall.neighbours import NeighbourTable
+from recsys.recall.pairs import strongest_pairs
 
 TRANSITIONS_FOLDER = "recall/transitions"
 
@@ -26,10 +26,12 @@ class TransitionsConfig(FrozenModel):
 
 def fit_transitions(log: InteractionLog, config: TransitionsConfig) -> NeighbourTable:
     """Count who follows whom and divide by how often the first was chosen."""
-    chosen = np.bincount(log.item_rows, minlength=log.n_items).astype(np.float32) + config.smoothing
-    lag_weights = 1.0 / np.arange(1, config.n_lags + 1)
-    blocks = (
-        (start, counts / chosen[start : start + len(counts), None])
-        for start, counts in pair_counts(log, lag_weights=lag_weights, backward=0.0)
+    chosen = np.bincount(log.item_rows, minlength=log.n_items).astype(np.float64) + config.smoothing
+    return strongest_pairs(
+        log,
+        config.n_neighbours,
+        lag_weights=1.0 / np.arange(1, config.n_lags + 1),
+        backward=0.0,
+        scale_from=1.0 / chosen,
+        scale_to=np.ones(log.n_items),
     )
-    return keep_strongest(blocks, log.n_items, config.n_neighbours)

@@ -16,9 +16,10 @@ What a bound costs, with the defaults of :class:`StateLimits`:
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import islice
 
 from pydantic import PositiveInt
 
@@ -123,6 +124,13 @@ def positions_by_user(events: Sequence[Event]) -> dict[str, list[int]]:
     for position, event in enumerate(events):
         positions.setdefault(event.user_id, []).append(position)
     return positions
+
+
+def parts_of(records: Iterable[tuple[str, Record]], size: int = 5_000) -> Iterator[list[tuple[str, Record]]]:
+    """Yield records in parts of ``size``, so that any number of them passes through bounded memory."""
+    left = iter(records)
+    while part := list(islice(left, size)):
+        yield part
 
 
 def erase_until(record: Record, at_s: float) -> Record:

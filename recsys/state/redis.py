@@ -1,7 +1,7 @@
 """User state in Redis: shared by every replica on every node."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -18,11 +18,13 @@ from recsys.state.record import (
     apply_events,
     changes,
     erase_until,
+    parts_of,
     positions_by_user,
 )
 from recsys.state.store import EMPTY, Applied, UserState
 
 _PART = "user state"
+_Encodable = bytes | bytearray | memoryview | str | int | float  # what redis-py takes
 _MOST_ATTEMPTS = 100  # of one change; in each round of a race somebody wins, so so many losses mean a storm
 
 _READ = """
@@ -123,6 +125,21 @@ class RedisUserState:
             left = self._store(changed)
         raise UnavailableError(_PART, f"{len(left)} user(s) changed by others {_MOST_ATTEMPTS} times running")
 
+    def fill(self, records: Iterable[tuple[str, Record]]) -> int:
+        """Write whole records, whatever was there before, some thousands per round trip; return how many."""
+        n_written = 0
+        for part in parts_of(records):
+            with self._errors():
+                pipeline = self._client.pipeline(transaction=False)
+                for user_id, record in part:
+                    ledger = encode_record(record)
+                    view, digest = view_of(record, self._limits), _digest(b"", ledger)
+                    fields: dict[_Encodable, _Encodable] = {"version": digest, "view": view, "ledger": ledger}
+                    pipeline.hset(self._key_prefix + user_id, mapping=fields)
+                pipeline.execute()
+            n_written += len(part)
+        return n_written
+
     def erase(self, user_id: str, at_s: float) -> None:
         """Forget a user up to ``at_s`` and leave a tombstone there."""
         for _ in range(_MOST_ATTEMPTS):
@@ -156,9 +173,7 @@ class RedisUserState:
         arguments: list[bytes] = []
         for version, record in changed.values():
             view, ledger = view_of(record, self._limits), encode_record(record)
-            # a digest, not a count: after an eviction counting would begin again and meet old numbers
-            digest = hashlib.blake2b(version + ledger, digest_size=16).digest()
-            arguments += [version, digest, view, ledger]
+            arguments += [version, _digest(version, ledger), view, ledger]
         with self._errors():
             stored: list[int] = self._run(_STORE, list(changed), *arguments)
         return [user_id for user_id, done in zip(changed, stored, strict=True) if not done]
@@ -179,3 +194,8 @@ class RedisUserState:
             yield
         except redis.RedisError as error:
             raise UnavailableError(_PART, f"redis: {error}") from error
+
+
+def _digest(version_before: bytes, ledger: bytes) -> bytes:
+    """Return the next version: no count, for after an eviction counting would begin again at old numbers."""
+    return hashlib.blake2b(version_before + ledger, digest_size=16).digest()

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -22,6 +22,7 @@ from recsys.state.record import (
     apply_events,
     changes,
     erase_until,
+    parts_of,
     positions_by_user,
 )
 from recsys.state.store import EMPTY, Applied, UserState
@@ -84,6 +85,15 @@ class SqliteUserState:
                     changed[user_id] = record
             self._write(connection, changed)
         return applied
+
+    def fill(self, records: Iterable[tuple[str, Record]]) -> int:
+        """Write whole records, whatever was there before, some thousands per transaction; return how many."""
+        n_written = 0
+        for part in parts_of(records):
+            with self._transaction() as connection:
+                self._write(connection, dict(part))
+            n_written += len(part)
+        return n_written
 
     def erase(self, user_id: str, at_s: float) -> None:
         """Forget a user up to ``at_s``; the tombstone is on disk on return.

@@ -18,6 +18,7 @@ import pytest
 from recsys.core.errors import FieldError, UnavailableError
 from recsys.data.events import Event, EventKind
 from recsys.state.open import open_user_state
+from recsys.state.record import Record, StateLimits, apply_events
 from recsys.state.redis import RedisUserState
 from recsys.state.sqlite import SqliteUserState
 from recsys.state.store import Applied, UserStateStore
@@ -259,6 +260,22 @@ def test_a_closed_store_says_so(place: Place) -> None:
         store.read(["ada"])
     with pytest.raises(UnavailableError, match="closed"):
         store.apply([watch("1", "ada", "a", 5.0)])
+
+
+def test_a_filled_store_holds_whole_records_and_goes_on_from_there(store: UserStateStore) -> None:
+    assert isinstance(store, SqliteUserState | RedisUserState)
+    records = [
+        (f"filled{n}", apply_events(Record(), [watch("1", f"filled{n}", f"i{n}", 1.0)], StateLimits())[0])
+        for n in range(3)
+    ]
+    assert store.fill(iter(records)) == 3
+    assert store.apply([watch("1", "filled0", "i0", 1.0), watch("2", "filled0", "j", 2.0)]) == [
+        Applied.DUPLICATE,
+        Applied.ACCEPTED,
+    ]
+    assert [state.item_ids for state in store.read(["filled0", "filled2"])] == [("i0", "j"), ("i2",)]
+    store.fill([records[0]])
+    assert store.read(["filled0"])[0].item_ids == ("i0",)
 
 
 def test_two_thousand_users_fit_one_call(store: UserStateStore) -> None:

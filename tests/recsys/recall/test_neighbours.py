@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from recsys.features.users import NO_ITEM
-from recsys.recall.neighbours import NeighbourTable, keep_strongest
+from recsys.recall.neighbours import NeighbourTable
 from recsys.registry.reader import FolderBundleReader
 
 Dense = NDArray[np.float32]
@@ -26,36 +26,19 @@ def dense(table: NeighbourTable) -> NDArray[np.float32]:
     return weights[:, :-1]
 
 
-def test_the_two_strongest_are_kept_sorted_by_row() -> None:
-    weights = np.array([[0.0, 3.0, 1.0, 2.0]] * 4, dtype=np.float32)
-    table = keep_strongest([(0, weights)], 4, 2)
-    assert table.rows[0].tolist() == [1, 3]
-    assert table.weights[0].tolist() == [3.0, 2.0]
-
-
-def test_weights_of_zero_are_padding_not_neighbours() -> None:
-    weights = np.array([[0.0, 3.0, 0.0], [0.0, 0.0, 0.0], [1.0, 2.0, 0.0]], dtype=np.float32)
-    table = keep_strongest([(0, weights)], 3, 2)
-    assert table.rows.tolist() == [[1, 3], [3, 3], [0, 1]]
-    assert table.weights.tolist() == [[3.0, 0.0], [0.0, 0.0], [1.0, 2.0]]
-
-
-@given(SIZES, SIZES, SIZES, SEEDS)
-def test_what_is_kept_is_the_largest_of_each_row_whatever_the_blocks(
-    n_items: int, n_neighbours: int, block: int, seed: int
-) -> None:
-    weights = sparse_weights(n_items, np.random.default_rng(seed))
-    blocks = [(start, weights[start : start + block]) for start in range(0, n_items, block)]
-    table = keep_strongest(blocks, n_items, n_neighbours)
-    least = -np.sort(-weights, axis=1)[:, min(n_neighbours, n_items) - 1, None]
-    assert np.array_equal(dense(table), np.where(weights >= least, weights, 0.0))
-    assert (np.diff(table.rows, axis=1) >= 0).all()
+def table_of(weights: Dense, n_neighbours: int) -> NeighbourTable:
+    """Keep the largest of each row, sorted by row number."""
+    n = len(weights)
+    best = np.argsort(-weights, axis=1, kind="stable")[:, :n_neighbours]
+    best = np.sort(np.where(np.take_along_axis(weights, best, axis=1) > 0, best, n), axis=1)
+    padded = np.pad(weights, ((0, 0), (0, 1)))
+    return NeighbourTable(best.astype(np.int32), np.take_along_axis(padded, best, axis=1))
 
 
 @given(SIZES, SIZES, SEEDS)
 def test_looking_up_pairs_agrees_with_the_dense_table(n_items: int, n_neighbours: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    table = keep_strongest([(0, sparse_weights(n_items, rng))], n_items, n_neighbours)
+    table = table_of(sparse_weights(n_items, rng), n_neighbours)
     padded = np.pad(dense(table), ((0, 1), (0, 1)))  # NO_ITEM is -1: the last row and column
     from_rows = rng.integers(NO_ITEM, n_items, size=4, dtype=np.int32)
     to_rows = rng.integers(NO_ITEM, n_items, size=(4, 6), dtype=np.int32)
@@ -76,7 +59,7 @@ def some_histories(n_items: int, rng: np.random.Generator) -> NDArray[np.int32]:
 @given(SIZES, SEEDS)
 def test_the_sums_of_a_history_are_weighted_sums_of_dense_rows(n_items: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    table = keep_strongest([(0, sparse_weights(n_items, rng))], n_items, 3)
+    table = table_of(sparse_weights(n_items, rng), 3)
     history, decay = some_histories(n_items, rng), rng.random(3, dtype=np.float32)
     asked = rng.integers(NO_ITEM, n_items, size=(3, 5), dtype=np.int32)
     expected = np.pad(summed_up(table, history, decay), ((0, 0), (0, 1)))
@@ -89,7 +72,7 @@ def test_the_strongest_of_a_history_are_the_largest_sums_that_are_not_blocked(
     n_items: int, n: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    table = keep_strongest([(0, sparse_weights(n_items, rng))], n_items, 3)
+    table = table_of(sparse_weights(n_items, rng), 3)
     history, decay = some_histories(n_items, rng), rng.random(3, dtype=np.float32)
     blocked = rng.random((3, n_items)) < 0.3
     best = table.strongest(history, decay, blocked, n)
@@ -104,7 +87,7 @@ def test_the_strongest_of_a_history_are_the_largest_sums_that_are_not_blocked(
 
 
 def test_of_equal_sums_the_smaller_row_comes_first() -> None:
-    table = keep_strongest([(0, np.ones((4, 4), dtype=np.float32))], 4, 4)
+    table = table_of(np.ones((4, 4), dtype=np.float32), 4)
     decay = np.ones(2, dtype=np.float32)
     nothing = np.zeros((1, 4), dtype=np.bool_)
     best = table.strongest(np.array([[2, NO_ITEM]], dtype=np.int32), decay, nothing, 3)
@@ -112,7 +95,7 @@ def test_of_equal_sums_the_smaller_row_comes_first() -> None:
 
 
 def test_a_table_comes_back_from_a_bundle(bundle_of: Callable[..., FolderBundleReader]) -> None:
-    table = keep_strongest([(0, sparse_weights(6, np.random.default_rng(1)))], 6, 3)
+    table = table_of(sparse_weights(6, np.random.default_rng(1)), 3)
     read = NeighbourTable.load(bundle_of(lambda writer: table.save(writer, "near")), "near")
     assert np.array_equal(read.rows, table.rows)
     assert np.array_equal(read.weights, table.weights)

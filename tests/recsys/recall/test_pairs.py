@@ -1,13 +1,13 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from recsys.data.log import InteractionLog
-from recsys.recall.pairs import pair_counts, pairs_at_lag
+from recsys.recall.neighbours import NeighbourTable
+from recsys.recall.pairs import pairs_at_lag, strongest_pairs
 
 LogOf = Callable[..., InteractionLog]
 
@@ -39,29 +39,57 @@ def test_a_lag_longer_than_the_log_gives_no_pairs() -> None:
     assert (earlier.size, later.size) == (0, 0)
 
 
+def kept(
+    log: InteractionLog, n_neighbours: int, *, scale: NDArray[np.float64] | None = None
+) -> NeighbourTable:
+    ones = np.ones(log.n_items)
+    return strongest_pairs(
+        log,
+        n_neighbours,
+        lag_weights=np.array([1.0, 0.5, 0.25]),
+        backward=0.5,
+        scale_from=ones,
+        scale_to=ones if scale is None else scale,
+    )
+
+
+def dense(table: NeighbourTable) -> NDArray[np.float32]:
+    weights = np.zeros((table.n_items, table.n_items + 1), dtype=np.float32)
+    np.put_along_axis(weights, table.rows.astype(np.intp), table.weights, axis=1)
+    return weights[:, :-1]
+
+
 def test_a_pair_counts_by_its_distance_and_half_backwards(log_of: LogOf) -> None:
-    log = log_of([[0, 1, 2]], N_ITEMS)
-    ((start, counts),) = pair_counts(log, lag_weights=np.array([1.0, 0.5]), backward=0.5)
-    assert start == 0
+    counts = dense(kept(log_of([[0, 1, 2]], N_ITEMS), N_ITEMS))
     assert counts[0, 1] == counts[1, 2] == 1.0
     assert counts[0, 2] == counts[1, 0] == counts[2, 1] == 0.5
     assert counts[2, 0] == 0.25
 
 
-@pytest.mark.parametrize("rows_at_once", [1, 2, N_ITEMS])
 @given(histories=HISTORIES)
-def test_blocks_of_any_size_hold_the_counts_of_all_pairs(
-    log_of: LogOf, rows_at_once: int, histories: list[list[int]]
-) -> None:
-    blocks = list(
-        pair_counts(
-            log_of(histories, N_ITEMS),
-            lag_weights=np.array([1.0, 0.5, 0.25]),
-            backward=0.5,
-            block_bytes=4 * N_ITEMS * rows_at_once,
-        )
-    )
-    starts = [start for start, _ in blocks]
-    assert starts == list(range(0, N_ITEMS, rows_at_once))
-    counts = np.concatenate([block for _, block in blocks])
+def test_with_room_for_all_every_pair_is_counted(log_of: LogOf, histories: list[list[int]]) -> None:
+    counts = dense(kept(log_of(histories, N_ITEMS), N_ITEMS))
     assert np.array_equal(counts, counted_one_by_one(histories, [1.0, 0.5, 0.25], 0.5))
+
+
+@given(histories=HISTORIES, n_neighbours=st.integers(1, N_ITEMS))
+def test_what_is_kept_is_the_largest_of_each_row_sorted_by_row(
+    log_of: LogOf, histories: list[list[int]], n_neighbours: int
+) -> None:
+    table = kept(log_of(histories, N_ITEMS), n_neighbours)
+    counts = counted_one_by_one(histories, [1.0, 0.5, 0.25], 0.5)
+    largest = -np.sort(-counts, axis=1)[:, :n_neighbours]
+    assert np.array_equal(-np.sort(-table.weights, axis=1), largest)
+    assert (np.diff(table.rows, axis=1) >= 0).all()
+    assert np.array_equal(table.rows == N_ITEMS, table.weights == 0)  # padding
+
+
+def test_of_equal_pairs_the_smaller_rows_are_kept(log_of: LogOf) -> None:
+    table = kept(log_of([[3, 0], [3, 1], [3, 2]], N_ITEMS), 2)
+    assert table.rows[3].tolist() == [0, 1]
+
+
+def test_a_pair_is_multiplied_by_the_scale_of_its_second_item(log_of: LogOf) -> None:
+    table = kept(log_of([[0, 1]], N_ITEMS), N_ITEMS, scale=np.array([1.0, 8.0, 1.0, 1.0, 1.0]))
+    assert dense(table)[0, 1] == 8.0
+    assert dense(table)[1, 0] == 0.5
