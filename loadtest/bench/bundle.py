@@ -71,13 +71,21 @@ def _catalogue(n_items: int, rng: np.random.Generator) -> pl.DataFrame:
     )
 
 
-def bench_registry(folder: Path, *, clock: Clock) -> Path:
-    """Return a registry whose channel ``stable`` names the benchmark's bundle, trained if need be."""
+def bench_registry(folder: Path, *, clock: Clock, n_items: int = N_ITEMS) -> Path:
+    """Return a registry whose channel ``stable`` names the benchmark's bundle, trained if need be.
+
+    Args:
+        folder: of the registry of the usual size; other sizes lie beside it.
+        clock: Unix time.
+        n_items: of the catalogue.
+    """
+    if n_items != N_ITEMS:
+        folder = folder.with_name(f"{folder.name}-{n_items}")
     registry = LocalRegistry(folder)
-    key = training_key("benchmark 1", CONFIG)
+    key = training_key(f"benchmark {n_items}", CONFIG)
     name = find_trained(registry, key)
     if name is None:
-        name = train(bench_dataset(), registry, CONFIG, key=key, now_s=clock()).bundle.name
+        name = train(bench_dataset(n_items), registry, CONFIG, key=key, now_s=clock()).bundle.name
     now = registry.channels().stable
     if now != name:
         registry.promote(name, "stable", expected=now, by="marquee bench", now_s=clock())

@@ -7,6 +7,7 @@ connections (129 against 272 at one): its threads fight for the lock of the inte
 No ``from __future__ import annotations``: FastAPI reads the annotations of the handler.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,11 +22,15 @@ from recsys.features.users import UserBatch, user_batch
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.recall.blend import best_source
+from recsys.recall.candidates import Candidates
 from recsys.recall.sources import SOURCE_NAMES
 from recsys.registry.local import LocalRegistry
 from recsys.registry.reader import open_bundle
+from recsys.reranking.rerank import Slate
 from recsys.state.open import open_user_state
 from recsys.state.store import UserState
+
+_REGISTRY, _STATE_URL = "MARQUEE_BENCH_REGISTRY", "MARQUEE_BENCH_STATE_URL"  # uvicorn's workers begin anew
 
 
 class Ask(BaseModel):
@@ -56,13 +61,29 @@ def users_of(model: TwoStage, ask: Ask, state: UserState, now_s: float) -> UserB
     )
 
 
+def items_of(model: TwoStage, candidates: Candidates, slate: Slate) -> list[dict[str, Any]]:
+    """Return the list of the one user of a batch, ready for JSON."""
+    quotas, ids = model.recall.quotas.as_tuple(), model.recall.catalogue.items.ids
+    [numbers] = best_source(candidates.source_ranks[:, slate.columns[0]], quotas).tolist()
+    shown = zip(slate.item_rows[0].tolist(), slate.scores[0].tolist(), numbers, strict=True)
+    return [
+        {
+            "item_id": ids[row],
+            "score": score,
+            "position": place,
+            "source": SOURCE_NAMES[number],
+            "reason": None,
+        }
+        for place, (row, score, number) in enumerate(shown, start=1)
+        if row >= 0
+    ]
+
+
 def make_app(registry: Path, state_url: str) -> FastAPI:
     """Return the application, its bundle loaded."""
     reader = open_bundle(LocalRegistry(registry).get("stable"), feature_schema=FEATURE_SCHEMA)
     model = TwoStage.load(reader)
     store = open_user_state(state_url)
-    quotas = model.recall.quotas.as_tuple()
-    ids = model.recall.catalogue.items.ids
     app = FastAPI()
 
     @app.post("/recommend")
@@ -70,26 +91,25 @@ def make_app(registry: Path, state_url: str) -> FastAPI:
         [state] = store.read([ask.user_id or ""])
         users = users_of(model, ask, state, time.time())
         candidates, slate = model.recommend(users, ask.top_n)
-        [numbers] = best_source(candidates.source_ranks[:, slate.columns[0]], quotas).tolist()
-        sources = [SOURCE_NAMES[number] for number in numbers]
-        shown = zip(slate.item_rows[0].tolist(), slate.scores[0].tolist(), sources, strict=True)
-        items = [
-            {"item_id": ids[row], "score": score, "position": place, "source": source, "reason": None}
-            for place, (row, score, source) in enumerate(shown, start=1)
-            if row >= 0
-        ]
-        return {"items": items, "bundle": reader.name, "degraded": []}
+        return {"items": items_of(model, candidates, slate), "bundle": reader.name, "degraded": []}
 
     return app
 
 
+def app_from_environment() -> FastAPI:
+    """Return the application of the settings that :func:`main` left in the environment."""
+    return make_app(Path(os.environ[_REGISTRY]), os.environ[_STATE_URL])
+
+
 def main() -> None:
-    """Serve: ``python -m loadtest.bench.monolith REGISTRY STATE_URL PORT``."""
-    registry, state_url, port = sys.argv[1:]
+    """Serve: ``python -m loadtest.bench.monolith REGISTRY STATE_URL PORT WORKERS``."""
+    os.environ[_REGISTRY], os.environ[_STATE_URL], port, workers = sys.argv[1:]
     uvicorn.run(
-        make_app(Path(registry), state_url),
+        "loadtest.bench.monolith:app_from_environment",
+        factory=True,
         host="127.0.0.1",
         port=int(port),
+        workers=int(workers),
         access_log=False,
         log_level="warning",
     )

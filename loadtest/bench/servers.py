@@ -10,13 +10,99 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
+from loadtest.soak.memory import held_by, marked
 from recsys.core.errors import UnavailableError
 
 _MARQUEE = (sys.executable, "-c", "from recsys.cli.main import main; main()")
+_MARK = "MARQUEE_BENCH_SERVER"  # in the environment of a server and of all that it starts
 _START_S = 180.0
 _STOP_S = 30.0
 _POLL_S = 0.2
+_UTIME, _STIME = 11, 12  # fields of /proc/<pid>/stat behind the command's name
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers."""
+
+    name: str
+    port: int
+    pid: int  # its other processes descend from it
+    mark: str  # in the environment of all of them
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def cpu_s(self) -> float:
+        """Return the processor time that its processes have used so far, in seconds."""
+        ticks = 0
+        for pid in marked(self.mark):
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it has just ended
+                continue
+            ticks += int(fields[_UTIME]) + int(fields[_STIME])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def memory_mb(self) -> float:
+        """Return the memory that its processes hold for themselves, in MiB (what they share is not in it)."""
+        held = (held_by(pid) for pid in marked(self.mark))
+        return sum(one.own for one in held if one is not None) / 2**20
+
+
+@contextmanager
+def graph(registry: Path, home: Path, settings: Sequence[str] = ()) -> Iterator[int]:
+    """Run :func:`serve` while the block lasts; yields its port."""
+    with serve(registry, home, settings) as server:
+        yield server.port
+
+
+@contextmanager
+def serve(
+    registry: Path, home: Path, settings: Sequence[str] = (), *, name: str = "graph"
+) -> Iterator[Server]:
+    """Run ``marquee serve`` while the block lasts.
+
+    Without its cache, for a benchmark measures lists that are computed; ``--cache`` in ``settings`` wins.
+    """
+    port = free_port()
+    output = home / f"{name.replace(' ', '-')}.out"
+    command = [*_MARQUEE, "serve", "--registry", str(registry), "--home", str(home), "--port", str(port)]
+    with _running(name, [*command, "--json", "--no-cache", *settings], output) as (process, mark):
+        _wait_for(name, process, output, lambda: b"address" in output.read_bytes())
+        yield Server(name, port, process.pid, mark)
+
+
+@contextmanager
+def monolith(registry: Path, home: Path, workers: int = 1) -> Iterator[Server]:
+    """Run the plain process, or so many of them on one port, while the block lasts."""
+    port = free_port()
+    name = "monolith" if workers == 1 else f"monolith x{workers}"
+    state_url = f"sqlite:///{home.absolute() / 'monolith.db'}"
+    module = "loadtest.bench.monolith"
+    command = [sys.executable, "-m", module, str(registry), state_url, str(port), str(workers)]
+    output = home / f"monolith-{workers}.out"
+    with _running(name, command, output) as (process, mark):
+        _wait_for(name, process, output, lambda: _answers(port))
+        yield Server(name, port, process.pid, mark)
+
+
+@contextmanager
+def plain_serve(registry: Path, home: Path) -> Iterator[Server]:
+    """Run the same stages as Ray Serve's own defaults have them, while the block lasts."""
+    port = free_port()
+    state_url = f"sqlite:///{home.absolute() / 'plain-serve.db'}"
+    # imported, not run: Ray ships the classes of a main module without what they call
+    program = "from loadtest.bench.plain_serve import main; main()"
+    command = [sys.executable, "-c", program, str(registry), state_url, str(port)]
+    output = home / "plain-serve.out"
+    with _running("serve defaults", command, output) as (process, mark):
+        _wait_for("serve defaults", process, output, lambda: b"ready" in output.read_bytes())
+        yield Server("serve defaults", port, process.pid, mark)
 
 
 def free_port() -> int:
@@ -26,55 +112,17 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A server that answers."""
-
-    port: int
-    pid: int  # its other processes descend from it
-
-
 @contextmanager
-def graph(registry: Path, home: Path, settings: Sequence[str] = ()) -> Iterator[int]:
-    """Run ``marquee serve`` while the block lasts; yields its port.
-
-    Without its cache, for a benchmark measures lists that are computed; ``--cache`` in ``settings`` wins.
-    """
-    with graph_process(registry, home, settings) as served:
-        yield served.port
-
-
-@contextmanager
-def graph_process(registry: Path, home: Path, settings: Sequence[str] = ()) -> Iterator[Served]:
-    """Run ``marquee serve`` while the block lasts, without its cache unless told otherwise."""
-    port = free_port()
-    output = home / "graph.out"
-    command = [*_MARQUEE, "serve", "--registry", str(registry), "--home", str(home), "--port", str(port)]
-    with _running("graph", [*command, "--json", "--no-cache", *settings], output) as process:
-        _wait_for("graph", process, output, lambda: b"address" in output.read_bytes())
-        yield Served(port, process.pid)
-
-
-@contextmanager
-def monolith(registry: Path, home: Path) -> Iterator[int]:
-    """Run the plain process while the block lasts; yields its port."""
-    port = free_port()
-    state_url = f"sqlite:///{home.absolute() / 'monolith.db'}"
-    command = [sys.executable, "-m", "loadtest.bench.monolith", str(registry), state_url, str(port)]
-    output = home / "monolith.out"
-    with _running("monolith", command, output) as process:
-        _wait_for("monolith", process, output, lambda: _listens(port))
-        yield port
-
-
-@contextmanager
-def _running(name: str, command: Sequence[str], output: Path) -> "Iterator[subprocess.Popen[bytes]]":
+def _running(
+    name: str, command: Sequence[str], output: Path
+) -> "Iterator[tuple[subprocess.Popen[bytes], str]]":
     output.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # the faster setting for both on few cores
+    mark = uuid4().hex
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", _MARK: mark}  # one thread: faster on few cores
     with output.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment, start_new_session=True)
     try:
-        yield process
+        yield process, f"{_MARK}={mark}"
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -92,6 +140,6 @@ def _wait_for(name: str, process: "subprocess.Popen[bytes]", output: Path, is_up
         time.sleep(_POLL_S)
 
 
-def _listens(port: int) -> bool:
+def _answers(port: int) -> bool:
     with socket.socket() as one:
         return one.connect_ex(("127.0.0.1", port)) == 0

@@ -1,89 +1,160 @@
-"""``marquee bench``: the graph against one plain process, in the same run on the same machine."""
+"""``marquee bench``: every figure of docs/performance.md, measured and written down."""
 
-import asyncio
-import os
-import platform
 import tempfile
-from collections import defaultdict
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
-import orjson
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from loadtest.bench import servers
-from loadtest.bench.bundle import N_ITEMS, N_USERS, bench_registry
-from loadtest.bench.client import Outcome, drive, post
-from loadtest.bench.report import line, row_of, table
+from loadtest.bench import crowds, floor, growth, rivals
+from loadtest.bench.bundle import N_ITEMS, bench_registry
+from loadtest.bench.document import Figures, last_line, read_figures, tables, write_document, write_figures
+from loadtest.bench.machine import this_machine
 from recsys.core.clock import monotonic_clock, unix_clock
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
-_N_REQUESTS = 2_000
-_SESSION = 5
-_WARM_UP_S = 3.0
-_WIDTH = 110  # the table is for a log as well as for a terminal
+_WIDTH = 130  # the tables are for a log as well as for a terminal
+_BATCHES = (1, 16, 64)
+_MANY_ITEMS = 200_000
+_FEW_USERS, _MANY_USERS = 10_000, 1_000_000
+_ITEM_SIZES = (5_000, N_ITEMS, 50_000, _MANY_ITEMS)
+
+
+class Section(StrEnum):
+    """Parts of the benchmark, in their order."""
+
+    RIVALS = "rivals"  # the graph against a plain process, two of them, and Serve's defaults; and the floor
+    CROWDS = "crowds"  # a million users in SQLite and in Redis, 200,000 items
+    GROWTH = "growth"  # time and memory against every size
+
+
+@dataclass(slots=True)
+class Run:
+    """What every section needs."""
+
+    folder: Path
+    home: Path
+    seconds: float
+    turns: int
+    levels: list[int]
+    on_step: Callable[[str], None]
+    figures: Figures = field(default_factory=dict)
+
+    def registry(self, n_items: int = N_ITEMS) -> Path:
+        """Return a registry with a bundle of so many items, trained if need be."""
+        self.on_step(f"the bundle of {n_items:,} items (trained once)")
+        return bench_registry(self.folder, clock=unix_clock, n_items=n_items)
+
+    def room(self, name: str) -> Path:
+        """Return an empty folder."""
+        room = self.home / name
+        room.mkdir()
+        return room
 
 
 @app.command(name="bench")
 def main(
     *,
-    folder: Annotated[Path, typer.Option(help="Where the benchmark's bundle is kept.")] = Path(
+    folder: Annotated[Path, typer.Option(help="Where the benchmark's bundles are kept.")] = Path(
         ".marquee/bench"
     ),
-    seconds: Annotated[float, typer.Option(min=1, help="Per server, number of connections and turn.")] = 8.0,
+    only: Annotated[list[Section] | None, typer.Option(help="Sections to measure; all when absent.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Per server, load and turn.")] = 8.0,
     turns: Annotated[int, typer.Option(min=1, help="How often the servers take turns.")] = 2,
     connections: Annotated[list[int] | None, typer.Option(help="Requests under way; 1, 16 and 64.")] = None,
-    in_flight: Annotated[int, typer.Option(min=1, help="Batches under way at once in the graph.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for figures and plots; performance.md goes beside it.")
+    ] = None,
 ) -> None:
-    """Measure throughput and latency; ends with one line of JSON."""
+    """Measure throughput, latency and memory; ends with one line of JSON."""
     console = Console(stderr=True)
-    levels = connections or [1, 16, 64]
-    with console.status("the bundle: 20,000 items, 200 candidates, 100 trees (trained once)"):
-        registry = bench_registry(folder, clock=unix_clock)
-    outcomes: dict[tuple[str, int], list[Outcome]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="mq-bench-") as home, Progress(console=console) as progress:
-        steps = progress.add_task("starting", total=turns * len(levels) * 2)
-        settings = ["--in-flight", str(in_flight)]
-        with (
-            servers.monolith(registry, Path(home)) as monolith,
-            servers.graph(registry, Path(home), settings) as graph,
-        ):
-            ports = {"graph": graph, "monolith": monolith}
-            for port in ports.values():
-                _drive(port, levels[-1], _WARM_UP_S)
-            for _ in range(turns):
-                for level in levels:
-                    for name, port in ports.items():
-                        progress.update(steps, description=f"{name} at {level}")
-                        outcomes[name, level].append(_drive(port, level, seconds))
-                        progress.advance(steps)
-    rows = [row_of(name, level, found) for (name, level), found in sorted(outcomes.items())]
-    Console(width=_WIDTH).print(table(rows, f"{platform.machine()}, {os.cpu_count()} cores, client included"))
-    typer.echo(line(rows))
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    with (
+        tempfile.TemporaryDirectory(prefix="mq-bench-") as home,
+        Progress(*columns, console=console) as progress,
+    ):
+        step = progress.add_task("starting", total=None)
+
+        def on_step(what: str) -> None:
+            progress.update(step, description=what)
+
+        run = Run(folder, Path(home), seconds, turns, sorted(connections or [1, 16, 64]), on_step)
+        for section in only or list(Section):
+            run.figures[section.value] = {
+                "machine": this_machine(unix_clock()),
+                **_MEASURES[section](run),
+            }
+            if out is not None:
+                write_figures(section.value, run.figures[section.value], out)
+    shown = Console(width=_WIDTH)
+    for table in tables(run.figures):
+        shown.print(table)
+    if out is not None:
+        write_document(read_figures(out), out)
+    if Section.RIVALS in run.figures:
+        typer.echo(last_line(run.figures[Section.RIVALS.value]))
 
 
-def _requests() -> list[bytes]:
-    rng = np.random.default_rng(0)
-    users = rng.integers(0, 10 * N_USERS, _N_REQUESTS).astype(str).tolist()
-    sessions = rng.integers(0, N_ITEMS, (_N_REQUESTS, _SESSION)).astype(str).tolist()
-    return [
-        post("/recommend", orjson.dumps({"user_id": user, "session": session, "top_n": 10}))
-        for user, session in zip(users, sessions, strict=True)
-    ]
-
-
-def _drive(port: int, level: int, duration_s: float) -> Outcome:
-    return asyncio.run(
-        drive(
-            "127.0.0.1",
-            port,
-            _requests(),
-            connections=level,
-            duration_s=duration_s,
-            clock=monotonic_clock,
-        )
+def _rivals(run: Run) -> dict[str, Any]:
+    registry = run.registry()
+    run.on_step("the floor: models without a server")
+    floors = floor.measure(registry, _BATCHES, time.process_time, seconds=run.seconds)
+    rows = rivals.measure(
+        rivals.rivals(registry, run.room("rivals")),
+        levels=run.levels,
+        seconds=run.seconds,
+        n_turns=run.turns,
+        on_step=run.on_step,
     )
+    return {"floors": floors, "rows": rows}
+
+
+def _crowds(run: Run) -> dict[str, Any]:
+    found = []
+    for store, n_users, n_items in (
+        ("sqlite", _FEW_USERS, N_ITEMS),
+        ("sqlite", _MANY_USERS, N_ITEMS),
+        ("redis", _MANY_USERS, N_ITEMS),
+        ("sqlite", _MANY_USERS, _MANY_ITEMS),
+    ):
+        registry, room = run.registry(n_items), run.room(f"{store}-{n_users}-{n_items}")
+        found.append(
+            crowds.measure(
+                registry,
+                room,
+                store,
+                n_users,
+                n_items,
+                seconds=run.seconds,
+                clock=monotonic_clock,
+                on_step=run.on_step,
+            )
+        )
+    return {"crowds": found}
+
+
+def _growth(run: Run) -> dict[str, Any]:
+    registries = {n_items: run.registry(n_items) for n_items in _ITEM_SIZES}
+    curves = growth.measure(
+        registries,
+        run.room("growth"),
+        time.process_time,
+        usual_items=N_ITEMS,
+        seconds=run.seconds / 4,
+        on_step=run.on_step,
+    )
+    return {"curves": curves}
+
+
+_MEASURES: dict[Section, Callable[[Run], dict[str, Any]]] = {
+    Section.RIVALS: _rivals,
+    Section.CROWDS: _crowds,
+    Section.GROWTH: _growth,
+}

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 
 from loadtest.bench import servers
+from loadtest.bench.asked import requests_for
 from loadtest.bench.bundle import bench_registry
 from loadtest.bench.overload import OpenDrive
 from loadtest.bench.overload_report import Found, plot, summary, table
-from loadtest.bench.requests import bench_requests
 from loadtest.transports.exchange import Request
 from recsys.core.clock import monotonic_clock, unix_clock
 
@@ -41,7 +41,7 @@ def main(
     console = Console(stderr=True)
     with console.status("the bundle: 20,000 items, 200 candidates, 100 trees (trained once)"):
         registry = bench_registry(folder, clock=unix_clock)
-    requests = bench_requests()
+    requests = requests_for()
     found = [
         _measured(policy, registry, requests, tuple(loads or _LOADS), seconds, console)
         for policy in policies or _POLICIES
@@ -66,7 +66,7 @@ def _measured(
     with (
         tempfile.TemporaryDirectory(prefix="mq-over-") as home,
         console.status(policy) as status,
-        servers.graph_process(registry, Path(home), ["--when-full", policy]) as graph,
+        servers.serve(registry, Path(home), ["--when-full", policy]) as graph,
     ):
         drive = OpenDrive(f"http://127.0.0.1:{graph.port}", requests, monotonic_clock)
         drive.capacity(_WARM_UP_S)

@@ -1,0 +1,107 @@
+"""What the models alone cost: the same FAISS and XGBoost calls in one loop, no serving, one core."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+
+from recsys.core.clock import Clock
+from recsys.features.users import UserBatch, user_batch
+from recsys.pipeline.stages import TwoStage
+from recsys.ranking.matrix import candidate_matrix
+from recsys.registry.local import LocalRegistry
+from recsys.registry.reader import open_bundle
+
+_SESSION = 5
+_REPEATS = 5
+_FAISS_SOURCES = ("sequential", "svd", "tags")
+
+
+class Floor(TypedDict):
+    """Milliseconds of one core per user."""
+
+    batch: int
+    faiss_ms: float
+    xgboost_ms: float
+    pipeline_ms: float  # everything from the user's history to the list
+    floor_per_s: float  # FAISS and XGBoost alone
+    pipeline_per_s: float
+
+
+def measure(registry: Path, batches: tuple[int, ...], cpu_clock: Clock, *, seconds: float) -> list[Floor]:
+    """Time batches of users, the best of several repeats each.
+
+    Args:
+        registry: its channel ``stable`` names the bundle.
+        batches: how many users at once.
+        cpu_clock: processor seconds of this process.
+        seconds: roughly so long per batch size.
+    """
+    model = TwoStage.load(open_bundle(LocalRegistry(registry).get("stable"), feature_schema=None))
+    return [_measure(model, batch, cpu_clock, seconds) for batch in batches]
+
+
+def some_users(model: TwoStage, n: int, *, seed: int = 0, length: int = _SESSION) -> UserBatch:
+    """Return users with a history of ``length`` items each, which must not come back."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, model.recall.catalogue.n_items, n * length).astype(np.int32)
+    offsets = np.arange(n + 1, dtype=np.int64) * length
+    times_s = np.full(n * length, 1.7e9)
+    return user_batch(
+        rows,
+        times_s,
+        offsets[:-1],
+        offsets[1:],
+        now_s=np.full(n, 1.7e9 + 3_600),
+        context_rows=np.zeros(n, dtype=np.int16),
+        excluded_offsets=offsets,
+        excluded_rows=rows,
+    )
+
+
+def best_ms(work: Callable[[], object], cpu_clock: Clock, *, seconds: float) -> float:
+    """Return the milliseconds that a call takes, the least mean of several repeats."""
+    work()
+    began_s = cpu_clock()
+    work()
+    n = max(1, int(seconds / _REPEATS / max(cpu_clock() - began_s, 1e-6)))
+    means = []
+    for _ in range(_REPEATS):
+        began_s = cpu_clock()
+        for _ in range(n):
+            work()
+        means.append((cpu_clock() - began_s) / n)
+    return 1e3 * min(means)
+
+
+def _measure(model: TwoStage, batch: int, cpu_clock: Clock, seconds: float) -> Floor:
+    users = some_users(model, batch)
+    found = model.candidates(users)
+    matrix = candidate_matrix(users, found, model.ranking.known)
+    flat = matrix.reshape(-1, matrix.shape[-1])
+    sources = model.recall.sources
+    quotas = dict(zip(sources.__slots__, model.recall.quotas.as_tuple(), strict=True))
+    searches = []
+    for name in _FAISS_SOURCES:
+        index = getattr(sources, name).index
+        n_named = 2 * quotas[name] * model.n_candidates // sum(quotas.values())
+        queries = np.ascontiguousarray(index.vectors[np.resize(index.rows, batch)])
+        searches.append((index.index, queries, min(n_named + _SESSION, len(index.rows))))
+
+    def search() -> None:
+        for index, queries, n in searches:
+            index.search(queries, n)
+
+    share = seconds / 3
+    faiss_ms = best_ms(search, cpu_clock, seconds=share) / batch
+    xgboost_ms = best_ms(lambda: model.ranking.ranker.score(flat), cpu_clock, seconds=share) / batch
+    pipeline_ms = best_ms(lambda: model.recommend(users, 10), cpu_clock, seconds=share) / batch
+    return Floor(
+        batch=batch,
+        faiss_ms=round(faiss_ms, 4),
+        xgboost_ms=round(xgboost_ms, 4),
+        pipeline_ms=round(pipeline_ms, 4),
+        floor_per_s=round(1e3 / (faiss_ms + xgboost_ms), 1),
+        pipeline_per_s=round(1e3 / pipeline_ms, 1),
+    )
