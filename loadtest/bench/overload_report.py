@@ -9,6 +9,9 @@ from rich.table import Table
 
 from loadtest.bench.overload import CONNECTIONS, Fate, Level, Spike
 
+MOST_LATE_MS = 50.0
+"""When the 99th percentile of how late this tool sent is above this, what it measured is itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -29,12 +32,18 @@ class Found:
         """Goodput at the highest level, as a share of the best."""
         return max(self.levels, key=lambda level: level.load).rate(Fate.GOOD) / self.best_per_s
 
+    @property
+    def tool_kept_up(self) -> bool:
+        """Whether requests left when they were due; else the figures say little of the service."""
+        return all(level.late_ms <= MOST_LATE_MS for level in self.levels)
+
     def summary(self) -> dict[str, Any]:
         """Return it for machines."""
         return {
             "capacity_per_s": round(self.capacity_per_s, 1),
             "best_good_per_s": round(self.best_per_s, 1),
             "goodput_kept_at_the_highest_load": round(self.kept, 3),
+            "tool_kept_up": self.tool_kept_up,
             "recovery_s": self.spike.recovery_s,
             "failed": sum(level.course.n(Fate.FAILED) for level in self.levels)
             + self.spike.course.n(Fate.FAILED),

@@ -23,7 +23,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 _LOADS = (0.5, 1.0, 2.0, 3.0)
 _POLICIES = ("shed", "popular")
 _WARM_UP_S = 3.0
-_WIDTH = 130  # the table is for a log as well as for a terminal
+_WIDTH = 140  # the table is for a log as well as for a terminal
 
 
 @app.command(name="overload")
@@ -48,6 +48,8 @@ def main(
     ]
     machine = f"{platform.machine()}, {os.cpu_count()} cores, client included"
     Console(width=_WIDTH).print(table(found, machine))
+    if not all(one.tool_kept_up for one in found):
+        console.print("not valid: this tool got too little of the machine to send on time", style="red")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "overload.json").write_text(json.dumps(summary(found, machine), indent=1) + "\n")

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,8 @@ def test_the_report_names_the_share_of_goodput_that_is_kept(tmp_path: Path) -> N
     report = summary(found, "a machine")
     assert report["shed"]["goodput_kept_at_the_highest_load"] == 0.9
     assert report["shed"]["failed"] == 0
+    assert report["shed"]["tool_kept_up"]
+    assert not Found("shed", 10.0, [replace(levels[0], late_ms=51.0)], found[0].spike).tool_kept_up
     console = Console(width=140, record=True)
     console.print(table(found, "a machine"))
     assert "spike" in console.export_text()
