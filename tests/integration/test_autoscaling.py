@@ -1,6 +1,5 @@
 """Autoscaling of the real graph: fractions of cores, short times; load comes, and goes again."""
 
-import asyncio
 import threading
 import time
 from collections import Counter
@@ -16,7 +15,8 @@ from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import RunningGraph, running_graph
 from deployments.local_settings import free_ports
 from deployments.settings import CacheSettings, Replicas
-from loadtest.bench.client import Outcome, drive, post
+from loadtest.engine.result import Result
+from loadtest.engine.run import drive_closed, post
 from recsys.rollout.traffic import Arm
 from recsys.rollout.traffic_file import FileTrafficStore
 
@@ -75,28 +75,25 @@ def wait_for(graph: RunningGraph, wanted: dict[str, int]) -> None:
 
 
 @pytest.fixture
-def load(graph: tuple[RunningGraph, Path]) -> Iterator[Callable[[], Outcome]]:
-    """Ask from four connections; what is returned ends it and says how it went."""
-    asks = [post("/recommend", orjson.dumps({"user_id": f"u{n}", "top_n": 10})) for n in range(50)]
-    port = int(graph[0].address.rpartition(":")[2])
-    outcomes: list[Outcome] = []
+def load(graph: tuple[RunningGraph, Path]) -> Iterator[Callable[[], list[Result]]]:
+    """Ask from four connections; what is returned ends it and says how each second went."""
+    asks = [
+        post("recommend", "/recommend", orjson.dumps({"user_id": f"u{n}", "top_n": 10})) for n in range(50)
+    ]
+    found: list[Result] = []
     over = threading.Event()
 
-    def clock() -> float:
-        return float("inf") if over.is_set() else time.monotonic()
-
     def run() -> None:
-        outcomes.append(
-            asyncio.run(drive("127.0.0.1", port, asks, connections=4, duration_s=600.0, clock=clock))
-        )
+        while not over.is_set():
+            found.append(drive_closed(graph[0].address, asks, connections=4, duration_s=1.0))
 
     thread = threading.Thread(target=run)
     thread.start()
 
-    def stop() -> Outcome:
+    def stop() -> list[Result]:
         over.set()
         thread.join()
-        return outcomes[0]
+        return found
 
     yield stop
     stop()
@@ -107,18 +104,18 @@ LARGE = {"router": 1, "recall-blue": 2, "ranking-blue": 2}
 
 
 def test_the_graph_grows_under_load_and_shrinks_after_it_and_no_request_fails(
-    graph: tuple[RunningGraph, Path], load: Callable[[], Outcome]
+    graph: tuple[RunningGraph, Path], load: Callable[[], list[Result]]
 ) -> None:
     running, _ = graph
     wait_for(running, LARGE)  # and no replica at all in the idle lane
-    outcome = load()
-    assert outcome.failures == []
-    assert len(outcome.latencies_s) > 100
+    found = load()
+    assert not any(result.total.failures for result in found)
+    assert sum(result.total.n_good for result in found) > 100
     wait_for(running, SMALL)
 
 
 def test_a_lane_wakes_when_it_gets_a_bundle_and_sleeps_when_it_has_lost_it(
-    graph: tuple[RunningGraph, Path], load: Callable[[], Outcome]
+    graph: tuple[RunningGraph, Path], load: Callable[[], list[Result]]
 ) -> None:
     running, path = graph
     traffic = FileTrafficStore(path)
@@ -135,4 +132,4 @@ def test_a_lane_wakes_when_it_gets_a_bundle_and_sleeps_when_it_has_lost_it(
     wait_for(running, LARGE | {"recall-green": 2, "ranking-green": 2})
     change(lanes={"blue": bundle, "green": None}, arms=(stable.model_copy(update={"share": 1.0}),))
     wait_for(running, LARGE)
-    assert load().failures == []
+    assert not any(result.total.failures for result in load())

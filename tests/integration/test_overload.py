@@ -9,7 +9,6 @@ from typing import Protocol
 import httpx
 import orjson
 import pytest
-
 from loadtest.bench.client import post
 
 pytestmark = pytest.mark.serve

@@ -1,6 +1,5 @@
 """The real graph: Ray Serve, HAProxy, SQLite, files; a bundle trained a moment ago."""
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -24,7 +23,8 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
 from deployments.settings import ExposureSettings
-from loadtest.bench.client import Outcome, drive, post
+from loadtest.engine.result import Result
+from loadtest.engine.run import drive_closed, post
 from recsys.eventlog.exposure_reader import scan_exposures
 from recsys.rollout.traffic import Arm
 from recsys.rollout.traffic_file import FileTrafficStore
@@ -306,25 +306,16 @@ def test_an_event_at_one_router_is_known_at_once_to_the_cache_of_the_other(servi
         assert ids(erased) == ids(recommended(there, user_id="nobody-yet", top_n=5))
 
 
-def driven(serving: Serving, seconds: float, meanwhile: Callable[[], None]) -> Outcome:
+def driven(serving: Serving, seconds: float, meanwhile: Callable[[], None]) -> Result:
     """Drive the graph with eight connections, and do something after a while."""
     timer = threading.Timer(seconds / 3, meanwhile)
     requests = [  # each different, so that none is answered from the cache
-        post("/recommend", orjson.dumps({"user_id": f"u{user}", "session": ["i000001"]}))
+        post("recommend", "/recommend", orjson.dumps({"user_id": f"u{user}", "session": ["i000001"]}))
         for user in range(20_000)
     ]
     timer.start()
     try:
-        return asyncio.run(
-            drive(
-                "127.0.0.1",
-                serving.port,
-                requests,
-                connections=8,
-                duration_s=seconds,
-                clock=time.monotonic,
-            )
-        )
+        return drive_closed(serving.graph.address, requests, connections=8, duration_s=seconds)
     finally:
         timer.join()
 
@@ -341,10 +332,10 @@ def test_a_replica_killed_under_load_costs_no_request(
         os.kill(victims[0], signal.SIGKILL)
         killed.append(victims[0])
 
-    outcome = driven(serving, 6.0, kill)
+    result = driven(serving, 6.0, kill)
     assert killed == victims[:1]
-    assert outcome.failures == []
-    assert len(outcome.latencies_s) > 50
+    assert result.total.failures == {}
+    assert result.total.n_good > 50
     wait_until(
         lambda: victims[0] not in replicas(serving, deployment) and len(replicas(serving, deployment)) > 0
     )
