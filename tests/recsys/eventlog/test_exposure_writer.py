@@ -277,6 +277,28 @@ def test_closing_writes_all_that_was_offered(tmp_path: Path) -> None:
     assert bench.fates == {Fate.WRITTEN: 1_000}
 
 
+def test_a_file_has_its_name_only_when_it_is_whole_and_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, list[int]]] = []
+    put = Path.replace
+
+    def sync(path: Path) -> None:
+        seen.append((path.suffix, [pl.read_parquet(file.path).height for file in exposure_files(tmp_path)]))
+
+    def replace(path: Path, target: Path) -> Path:
+        assert not target.exists()
+        seen.append(("named", []))
+        return put(path, target)
+
+    monkeypatch.setattr("recsys.eventlog.exposure_files.sync_file", sync)
+    monkeypatch.setattr(Path, "replace", replace)
+    bench = Bench(tmp_path)
+    bench.offer(exposure("1"))
+    bench.writer.work(finish=True)
+    assert seen[-3:] == [(".unfinished", []), ("named", []), ("", [1])]
+
+
 def write_for_ever(folder: Path) -> None:
     config = ExposureConfig(max_rows=1)
     writer = ExposureWriter(
