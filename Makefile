@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := requirements.lock
 DATA ?=
+BENCH ?=
 PORT ?= 8000
 # Threads that spin while they wait cost more than they bring when cores are shared.
 export OMP_WAIT_POLICY ?= passive
@@ -54,8 +55,8 @@ types: install  ## mypy --strict.
 layers: install  ## The one direction of imports.
 	$(BIN)/lint-imports
 
-bench: install  ## The graph against a plain process; ends with one line of JSON.
-	@$(BIN)/marquee bench
+bench: install  ## Every figure of docs/performance.md (about 25 minutes); ends with one line of JSON. BENCH="--only rivals" for a part.
+	@$(BIN)/marquee bench --out docs/performance $(BENCH)
 
 autoscaling: install  ## The scaling policy against Ray Serve's own, simulated; the table and the plot of docs/autoscaling.md.
 	@$(BIN)/marquee autoscaling --plot docs/autoscaling.png

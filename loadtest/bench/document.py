@@ -38,9 +38,10 @@ def write_figures(section: str, figures: dict[str, Any], folder: Path) -> None:
     (folder / f"{section}.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def read_figures(folder: Path) -> Figures:
-    """Return what is kept of every section."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+def read_figures(folder: Path, sections: Sequence[str]) -> Figures:
+    """Return what is kept of those of the sections that were ever measured."""
+    paths = {section: folder / f"{section}.json" for section in sections}
+    return {section: json.loads(path.read_text()) for section, path in paths.items() if path.is_file()}
 
 
 def last_line(found: dict[str, Any]) -> str:
@@ -126,6 +127,11 @@ def _all_tables(figures: Figures) -> Iterator[tuple[str, list[str], list[list[st
             for crowd in figures["crowds"]["crowds"]
         ]
         yield "Their stores", *_of_dicts(bare)
+    if "cache" in figures:
+        yield (
+            "The graph without and with its cache, audience of docs/cache.md",
+            *_of_dicts(figures["cache"]["rows"]),
+        )
     if "growth" in figures:
         for name, points in figures["growth"]["curves"].items():
             yield f"Growth with {name}: milliseconds of one core per user", *_of_dicts(points)
@@ -142,4 +148,5 @@ def _of_dicts(found: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str
 
 
 def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,}" if is_number else str(value)

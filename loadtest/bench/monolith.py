@@ -24,6 +24,7 @@ from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.recall.blend import best_source
 from recsys.recall.candidates import Candidates
 from recsys.recall.sources import SOURCE_NAMES
+from recsys.registry.bundle import BundleReader
 from recsys.registry.local import LocalRegistry
 from recsys.registry.reader import open_bundle
 from recsys.reranking.rerank import Slate
@@ -79,9 +80,14 @@ def items_of(model: TwoStage, candidates: Candidates, slate: Slate) -> list[dict
     ]
 
 
+def stable_bundle(registry: Path) -> BundleReader:
+    """Open the bundle in channel ``stable``."""
+    return open_bundle(LocalRegistry(registry).get("stable"), feature_schema=FEATURE_SCHEMA)
+
+
 def make_app(registry: Path, state_url: str) -> FastAPI:
     """Return the application, its bundle loaded."""
-    reader = open_bundle(LocalRegistry(registry).get("stable"), feature_schema=FEATURE_SCHEMA)
+    reader = stable_bundle(registry)
     model = TwoStage.load(reader)
     store = open_user_state(state_url)
     app = FastAPI()

@@ -20,14 +20,10 @@ from numpy.typing import NDArray
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from loadtest.bench.monolith import Ask, items_of, users_of
+from loadtest.bench.monolith import Ask, items_of, stable_bundle, users_of
 from recsys.features.users import UserBatch
 from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
-from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.recall.candidates import Candidates
-from recsys.registry.bundle import BundleReader
-from recsys.registry.local import LocalRegistry
-from recsys.registry.reader import open_bundle
 from recsys.state.open import open_user_state
 
 app = FastAPI()
@@ -41,7 +37,7 @@ class Recall:
     """Names candidates for one user per call."""
 
     def __init__(self, registry: str) -> None:
-        self._stage = RecallStage.load(_bundle(registry))
+        self._stage = RecallStage.load(stable_bundle(Path(registry)))
 
     async def __call__(self, users: UserBatch) -> Candidates:
         """Name them."""
@@ -52,7 +48,7 @@ class Ranking:
     """Scores the candidates of one user per call."""
 
     def __init__(self, registry: str) -> None:
-        self._stage = RankingStage.load(_bundle(registry))
+        self._stage = RankingStage.load(stable_bundle(Path(registry)))
 
     async def __call__(self, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]:
         """Score them."""
@@ -70,7 +66,7 @@ class Ingress:
         recall: DeploymentHandle[Recall],
         ranking: DeploymentHandle[Ranking],
     ) -> None:
-        reader = _bundle(registry)
+        reader = stable_bundle(Path(registry))
         self._recall, self._ranking = recall, ranking
         self._model = TwoStage(
             RecallStage.load(reader), RankingStage.load(reader), RerankingStage.load(reader), _N_CANDIDATES
@@ -88,10 +84,6 @@ class Ingress:
         candidates = await found
         slate = self._model.reranking.rerank(candidates.item_rows, scores, ask.top_n)
         return {"items": items_of(self._model, candidates, slate), "bundle": self._bundle, "degraded": []}
-
-
-def _bundle(registry: str) -> BundleReader:
-    return open_bundle(LocalRegistry(Path(registry)).get("stable"), feature_schema=FEATURE_SCHEMA)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from loadtest.bench.servers import Server
 from loadtest.engine.run import drive_closed, drive_open
 from loadtest.profiles.schedule import Segment, due_times
 
-_WARM_UP_S = 3.0
+_WARM_UP_S = 6.0
 _SHARE_OF_LIMIT = 0.7
 
 Begin = Callable[[], AbstractContextManager[Server]]

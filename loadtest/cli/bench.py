@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from loadtest.bench import crowds, floor, growth, rivals
+from loadtest.bench import caching, crowds, floor, growth, rivals
 from loadtest.bench.bundle import N_ITEMS, bench_registry
 from loadtest.bench.document import Figures, last_line, read_figures, tables, write_document, write_figures
 from loadtest.bench.machine import this_machine
@@ -33,6 +33,7 @@ class Section(StrEnum):
     RIVALS = "rivals"  # the graph against a plain process, two of them, and Serve's defaults; and the floor
     CROWDS = "crowds"  # a million users in SQLite and in Redis, 200,000 items
     GROWTH = "growth"  # time and memory against every size
+    CACHE = "cache"  # lists of a moment ago: on and off
 
 
 @dataclass(slots=True)
@@ -97,7 +98,7 @@ def main(
     for table in tables(run.figures):
         shown.print(table)
     if out is not None:
-        write_document(read_figures(out), out)
+        write_document(read_figures(out, [section.value for section in Section]), out)
     if Section.RIVALS in run.figures:
         typer.echo(last_line(run.figures[Section.RIVALS.value]))
 
@@ -153,8 +154,15 @@ def _growth(run: Run) -> dict[str, Any]:
     return {"curves": curves}
 
 
+def _cache(run: Run) -> dict[str, Any]:
+    run.on_step("the cache off and on")
+    rows = caching.compare(run.registry(), run.room("cache"), seconds=run.seconds)
+    return {"rows": [asdict(row) for row in rows]}
+
+
 _MEASURES: dict[Section, Callable[[Run], dict[str, Any]]] = {
     Section.RIVALS: _rivals,
     Section.CROWDS: _crowds,
     Section.GROWTH: _growth,
+    Section.CACHE: _cache,
 }

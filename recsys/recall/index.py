@@ -69,7 +69,7 @@ class VectorIndex:
         """
         best = Ranked.nothing(len(queries), n)
         if len(self.rows):
-            n_blocked = np.count_nonzero(blocked, axis=1)
+            n_blocked = _count(blocked)
             alone = n_blocked > self.config.max_overfetch
             depths = np.where(alone, 0, self._depths(n + n_blocked))
             for depth in np.unique(depths):
@@ -81,7 +81,7 @@ class VectorIndex:
                     best.item_rows[users], best.scores[users] = found.item_rows, found.scores
         return best
 
-    def _depths(self, wanted: NDArray[np.intp]) -> NDArray[np.intp]:
+    def _depths(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many items to fetch: few different numbers, and each depends on its user alone."""
         return np.minimum(-(-wanted // _DEPTH_STEP) * _DEPTH_STEP, len(self.rows))
 
@@ -141,6 +141,16 @@ class VectorIndex:
             int(about["search_effort"]),
             IndexConfig.model_validate(about["config"]),
         )
+
+
+@compiled
+def _count(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how many of each row are True; numpy turns every flag into a number of eight bytes first."""
+    counts = np.zeros(len(flags), dtype=np.int64)
+    for row in range(len(flags)):
+        for flag in flags[row]:
+            counts[row] += flag
+    return counts
 
 
 @compiled
