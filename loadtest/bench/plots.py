@@ -45,7 +45,7 @@ def draw_growth(curves: Curves, path: Path) -> None:
     FigureCanvasAgg(figure)
     for axes, (name, points) in zip(figure.subplots(2, 2).flat, curves.items(), strict=True):
         axes.plot([point["size"] for point in points], [point["ms"] for point in points], "o-")
-        axes.set_xscale("log")
+        axes.set_xscale("log", base=2 if name in ("batch", "candidates") else 10)
         axes.set_ylim(bottom=0)
         axes.set_xlabel(_TITLES[name])
         axes.set_ylabel("ms of one core per user")
