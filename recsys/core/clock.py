@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 SECONDS_PER_HOUR = 3_600.0
 SECONDS_PER_DAY = 86_400.0
@@ -13,21 +12,3 @@ Clock = Callable[[], float]
 
 unix_clock: Clock = time.time
 monotonic_clock: Clock = time.monotonic
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """The moment by which an answer must leave."""
-
-    at_s: float
-    clock: Clock
-
-    @classmethod
-    def after(cls, seconds: float, clock: Clock) -> "Deadline":
-        """Start a deadline ``seconds`` from now."""
-        return cls(clock() + seconds, clock)
-
-    @property
-    def left_s(self) -> float:
-        """Seconds left, never below zero."""
-        return max(0.0, self.at_s - self.clock())
