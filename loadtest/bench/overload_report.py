@@ -112,7 +112,7 @@ def plot(found: Sequence[Found], path: Path) -> None:
             begins_s, per_s = one.spike.course.per_s(fate)
             axes.plot(begins_s, per_s, color=colour, label=str(fate))
         axes.axvspan(one.spike.begins_s, one.spike.ends_s, color="0.92", zorder=0)
-        axes.set(title=f"Spike of three times the capacity: {one.policy}", xlabel="s", ylabel="per s")
+        axes.set(title=f"Spike, three times as much: {one.policy}", xlabel="s", ylabel="per s")
         axes.legend()
     figure.savefig(path, dpi=110)
 
