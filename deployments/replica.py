@@ -7,11 +7,13 @@ import socket
 import time
 from random import Random
 
+import numpy as np
 from ray.serve._private.constants import RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
 from deployments.admission import Rooms, rooms_of
+from deployments.audience import audience
 from deployments.autoscaling.demand import router_report
 from deployments.bundles import holder_for
 from deployments.cache import AnswerCache
@@ -24,6 +26,8 @@ from deployments.handles import HandleStages
 from deployments.ingress import make_app
 from deployments.intake import Intake
 from deployments.lane import Following
+from deployments.lists import ranked_lists
+from deployments.question import Question
 from deployments.ranking import RankingReplica
 from deployments.recall import RecallReplica
 from deployments.router import Router
@@ -34,8 +38,13 @@ from deployments.traffic import TrafficFollower
 from deployments.whole_answers import write_answers_whole
 from recsys.core.clock import monotonic_clock, unix_clock
 from recsys.eventlog.writer import EventLogWriter
+from recsys.features.users import NO_ITEM
+from recsys.recall.candidates import NOT_NAMED, Candidates
+from recsys.recall.sources import SOURCE_NAMES
+from recsys.registry.bundle import BundleReader
 from recsys.rollout.traffic_file import FileTrafficStore
 from recsys.state.open import open_user_state
+from recsys.state.store import EMPTY
 
 _log = logging.getLogger(__name__)
 _STATE_WRITE_S = 5.0
@@ -53,7 +62,7 @@ class RouterReplica:
         write_answers_whole()
         writer_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
         drain = DrainRate(monotonic_clock)
-        holders = {lane: holder_for(args, lane, Showcase.load) for lane in args.lanes}
+        holders = {lane: holder_for(args, lane, _loaded) for lane in args.lanes}
         stages = {lane: HandleStages(recall[lane], ranking[lane]) for lane in args.lanes}
         traffic = TrafficFollower(FileTrafficStore(args.traffic), holders, stages)
         state = open_user_state(args.state_url)
@@ -113,3 +122,15 @@ def gate_of(args: GraphArgs, rooms: Rooms) -> Gate:
     """Return the gate that a router's settings ask for."""
     rates = None if args.rate_limits is None else ClientRates(args.rate_limits, monotonic_clock)
     return Gate(rooms, rates, args.overload, clock=monotonic_clock, unix_clock=unix_clock, chance=Random())
+
+
+def _loaded(reader: BundleReader) -> Showcase:
+    """Return the router's part of a bundle, ready to answer the first request as quickly as the next."""
+    showcase = Showcase.load(reader)
+    question = Question(request_id="warm-up", now_s=0.0)
+    users = audience([question], [EMPTY], showcase)
+    nothing = Candidates(
+        np.full((1, 1), NO_ITEM, dtype=np.int32), np.full((1, 1, len(SOURCE_NAMES)), NOT_NAMED)
+    )
+    ranked_lists(showcase, [question], users, nothing, np.zeros((1, 1), dtype=np.float32))
+    return showcase

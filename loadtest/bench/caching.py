@@ -6,14 +6,11 @@ out of date.
 """
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import numpy as np
@@ -22,12 +19,10 @@ from loadtest.bench import servers
 from loadtest.bench.bundle import N_ITEMS, bench_registry
 from loadtest.engine.result import Result
 from loadtest.engine.run import drive_closed
-from loadtest.soak.memory import marked
 from loadtest.traffic.model import AudienceTraffic
 from loadtest.traffic.settings import Items, Mix, TrafficSettings, Users, Visits
 from recsys.core.clock import unix_clock
 
-_MARK = "MARQUEE_CACHING"
 _HISTORY = 20
 _EVENTS_PER_CALL = 1_000
 _WARM_UP_S = 3.0
@@ -92,15 +87,12 @@ def _run(
     settings: Sequence[str],
 ) -> CachingRow:
     flag = "--cache" if cache else "--no-cache"
-    mark = f"{_MARK}={uuid4().hex}"
-    os.environ[_MARK] = mark.partition("=")[2]  # the graph's processes inherit it: so they are found again
-    with servers.graph(registry, home, [flag, *settings]) as port:
-        url = f"http://127.0.0.1:{port}"
-        give_histories(url, audience.users.n_users, audience.users.prefix)
-        _drive(url, audience, connections, _WARM_UP_S, seed=1)
-        cpu_s = cpu_of(mark)
-        result = _drive(url, audience, connections, seconds, seed=2)
-        return row_of(cache, connections, result, cpu_of(mark) - cpu_s)
+    with servers.serve(registry, home, [flag, *settings]) as server:
+        give_histories(server.url, audience.users.n_users, audience.users.prefix)
+        _drive(server.url, audience, connections, _WARM_UP_S, seed=1)
+        cpu_s = server.cpu_s()
+        result = _drive(server.url, audience, connections, seconds, seed=2)
+        return row_of(cache, connections, result, server.cpu_s() - cpu_s)
 
 
 def give_histories(url: str, n_users: int, prefix: str = "") -> None:
@@ -115,16 +107,6 @@ def give_histories(url: str, n_users: int, prefix: str = "") -> None:
     with httpx.Client(base_url=url, timeout=_TIMEOUT_S) as client:
         for start in range(0, len(events), _EVENTS_PER_CALL):
             client.post("/events", json=events[start : start + _EVENTS_PER_CALL]).raise_for_status()
-
-
-def cpu_of(mark: str) -> float:
-    """Return the processor seconds that all processes with a mark in their environment have used."""
-    ticks = 0
-    for pid in marked(mark):
-        with suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])  # utime and stime of proc(5), after pid and name
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def row_of(cache: bool, connections: int, result: Result, server_cpu_s: float) -> CachingRow:

@@ -1,10 +1,8 @@
 """What a service does when it is asked for more than it can: levels of an open loop, and a spike."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +22,6 @@ IN_TIME_S = 1.0
 CONNECTIONS = 64
 """Of the closed loop that finds the capacity."""
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _LIMITS = Limits(connections=4_000)
 _BLOCK_S = 0.5
 _FINE = 0.95  # share of a block's requests that are answered in full and in time
@@ -162,12 +159,12 @@ class OpenDrive:
         )
         return found.good_per_s
 
-    def level(self, load: float, capacity_per_s: float, duration_s: float, *, server_pid: int) -> Level:
-        """Offer ``load`` times a capacity for a while."""
+    def level(self, load: float, capacity_per_s: float, duration_s: float, *, server_cpu: Clock) -> Level:
+        """Offer ``load`` times a capacity for a while; ``server_cpu`` tells its processor seconds so far."""
         rate_per_s = load * capacity_per_s
-        server_s = cpu_of_tree_s(server_pid)
+        server_s = server_cpu()
         course, result = self._drive([Segment(duration_s, rate_per_s, rate_per_s)])
-        server_cores = (cpu_of_tree_s(server_pid) - server_s) / duration_s
+        server_cores = (server_cpu() - server_s) / duration_s
         late_ms = 1e3 * result.tally.lateness.percentile_s(99)
         return Level(load, duration_s, course, result.cpu_s / duration_s, server_cores, late_ms)
 
@@ -191,19 +188,3 @@ class OpenDrive:
             observers=(course.note,),
         )
         return course, result
-
-
-def cpu_of_tree_s(pid: int) -> float:
-    """Return the processor seconds that a process and all that descend from it have taken; Linux only."""
-    found: dict[int, tuple[int, float]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended
-        found[int(path.parent.name)] = int(fields[1]), (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-    tree, n = {pid}, 0
-    while n != len(tree):
-        n = len(tree)
-        tree |= {child for child, (parent, _) in found.items() if parent in tree}
-    return sum(found[one][1] for one in tree if one in found)

@@ -29,8 +29,7 @@ class Server:
 
     name: str
     port: int
-    pid: int  # its other processes descend from it
-    mark: str  # in the environment of all of them
+    mark: str  # in the environment of all its processes
 
     @property
     def url(self) -> str:
@@ -55,13 +54,6 @@ class Server:
 
 
 @contextmanager
-def graph(registry: Path, home: Path, settings: Sequence[str] = ()) -> Iterator[int]:
-    """Run :func:`serve` while the block lasts; yields its port."""
-    with serve(registry, home, settings) as server:
-        yield server.port
-
-
-@contextmanager
 def serve(
     registry: Path, home: Path, settings: Sequence[str] = (), *, name: str = "graph"
 ) -> Iterator[Server]:
@@ -74,7 +66,7 @@ def serve(
     command = [*_MARQUEE, "serve", "--registry", str(registry), "--home", str(home), "--port", str(port)]
     with _running(name, [*command, "--json", "--no-cache", *settings], output) as (process, mark):
         _wait_for(name, process, output, lambda: b"address" in output.read_bytes())
-        yield Server(name, port, process.pid, mark)
+        yield Server(name, port, mark)
 
 
 @contextmanager
@@ -88,7 +80,7 @@ def monolith(registry: Path, home: Path, workers: int = 1) -> Iterator[Server]:
     output = home / f"monolith-{workers}.out"
     with _running(name, command, output) as (process, mark):
         _wait_for(name, process, output, lambda: _answers(port))
-        yield Server(name, port, process.pid, mark)
+        yield Server(name, port, mark)
 
 
 @contextmanager
@@ -102,7 +94,7 @@ def plain_serve(registry: Path, home: Path) -> Iterator[Server]:
     output = home / "plain-serve.out"
     with _running("serve defaults", command, output) as (process, mark):
         _wait_for("serve defaults", process, output, lambda: b"ready" in output.read_bytes())
-        yield Server("serve defaults", port, process.pid, mark)
+        yield Server("serve defaults", port, mark)
 
 
 def free_port() -> int:

@@ -76,7 +76,7 @@ def _measured(
         levels = []
         for load in loads:
             status.update(f"{policy}: {load:g} times {capacity_per_s:.0f} requests per second")
-            levels.append(drive.level(load, capacity_per_s, seconds, server_pid=graph.pid))
+            levels.append(drive.level(load, capacity_per_s, seconds, server_cpu=graph.cpu_s))
         status.update(f"{policy}: a spike of three times as much")
         spike = drive.spike(capacity_per_s, seconds)
     return Found(policy, capacity_per_s, levels, spike)

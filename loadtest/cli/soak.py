@@ -1,12 +1,10 @@
 """``marquee soak``: steady load for minutes or hours; fails when memory grows or a request does."""
 
 import json
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 from rich.console import Console
@@ -57,19 +55,17 @@ def main(
     warm_up_s = _WARM_UP * seconds if warm_up is None else warm_up
     with console.status("the bundle: 20,000 items, 200 candidates, 100 trees (trained once)"):
         registry = bench_registry(folder, clock=unix_clock)
-    mark = uuid4().hex
-    os.environ[_MARK] = mark  # the graph's processes inherit it: so they are found again
     with (
         tempfile.TemporaryDirectory(prefix="mq-soak-") as home,
         console.status("starting the graph") as status,
-        servers.graph(registry, Path(home)) as port,
+        servers.serve(registry, Path(home)) as server,
     ):
-        watch = Watch(f"{_MARK}={mark}", 1.0, monotonic_clock)
+        watch = Watch(server.mark, 1.0, monotonic_clock)
         watch.sample()
         status.update(f"{connections} requests under way for {seconds:g} s")
         with watch.going_on():
             result = drive_closed(
-                f"http://127.0.0.1:{port}",
+                server.url,
                 SoakTraffic(10 * N_USERS, N_ITEMS, seed=0),
                 connections=connections,
                 duration_s=seconds,

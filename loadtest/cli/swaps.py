@@ -46,9 +46,9 @@ def main(
         home = Path(scratch)
         bundles = twin_registry(registry / "bundles" / bundle, home / "twins", _TWINS, now_s=unix_clock())
         started_s = monotonic_clock()
-        with servers.graph(home / "twins", home, ["--no-cache"]) as port:
+        with servers.serve(home / "twins", home) as server:
             start_up_s = monotonic_clock() - started_s
-            load = Load(f"http://127.0.0.1:{port}", SoakTraffic(N_USERS, N_ITEMS, seed=0, mix=_ASKED), rate)
+            load = Load(server.url, SoakTraffic(N_USERS, N_ITEMS, seed=0, mix=_ASKED), rate)
             with console.status(f"{turns} swaps at {rate:g} requests/s, {2 * window:g} s each"):
                 ended, swaps, total = drive_swaps(
                     load, Swaps(home / "traffic.json", bundles, turns, window), monotonic_clock

@@ -74,8 +74,10 @@ async def read_answers(reader: asyncio.StreamReader, n: int) -> list[tuple[int, 
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    while not is_so():  # noqa: ASYNC110 - what it waits for happens in uvicorn, which tells nobody
-        await asyncio.sleep(0.01)
+    """Wait for what happens in uvicorn, which tells nobody; TimeoutError when it does not happen."""
+    async with asyncio.timeout(10.0):
+        while not is_so():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.01)
 
 
 def test_who_finds_no_room_is_answered_at_once_on_a_connection_that_stays_open(rooms: Rooms) -> None:
