@@ -10,6 +10,7 @@ from recsys.core.clock import Clock
 from recsys.features.users import UserBatch, user_batch
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.matrix import candidate_matrix
+from recsys.ranking.trees import margins_by_xgboost
 from recsys.registry.local import LocalRegistry
 from recsys.registry.reader import open_bundle
 
@@ -80,6 +81,7 @@ def _measure(model: TwoStage, batch: int, cpu_clock: Clock, seconds: float) -> F
     found = model.candidates(users)
     matrix = candidate_matrix(users, found, model.ranking.known)
     flat = matrix.reshape(-1, matrix.shape[-1])
+    booster = model.ranking.ranker.booster
     sources = model.recall.sources
     quotas = dict(zip(sources.__slots__, model.recall.quotas.as_tuple(), strict=True))
     searches = []
@@ -95,7 +97,7 @@ def _measure(model: TwoStage, batch: int, cpu_clock: Clock, seconds: float) -> F
 
     share = seconds / 3
     faiss_ms = best_ms(search, cpu_clock, seconds=share) / batch
-    xgboost_ms = best_ms(lambda: model.ranking.ranker.score(flat), cpu_clock, seconds=share) / batch
+    xgboost_ms = best_ms(lambda: margins_by_xgboost(booster, flat), cpu_clock, seconds=share) / batch
     pipeline_ms = best_ms(lambda: model.recommend(users, 10), cpu_clock, seconds=share) / batch
     return Floor(
         batch=batch,

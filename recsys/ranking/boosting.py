@@ -12,8 +12,10 @@ import xgboost
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
+from recsys.core.errors import IncompatibleBundleError
 from recsys.core.settings import FrozenModel
 from recsys.ranking.matrix import FEATURES
+from recsys.ranking.trees import Trees
 from recsys.registry.bundle import BundleReader, BundleWriter
 
 _FILE = "ranker/model.ubj"
@@ -52,13 +54,11 @@ class BoostedRanker:
     """Scores rows of the candidate matrix; only :func:`fit_ranker` and :meth:`load` make one."""
 
     booster: xgboost.Booster
+    trees: Trees
 
     def score(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the margin (log odds under the logistic objective) of each row, shape (rows,)."""
-        margins = self.booster.inplace_predict(
-            matrix, predict_type="margin", missing=np.nan, validate_features=False
-        )
-        return np.asarray(margins, dtype=np.float32)
+        return self.trees.score(matrix)
 
     def importance(self) -> dict[str, float]:
         """Return the total gain of each feature that any tree uses."""
@@ -70,11 +70,18 @@ class BoostedRanker:
         self.booster.save_model(writer.path(_FILE))
 
     @classmethod
-    def load(cls, reader: BundleReader, *, n_threads: int = 1) -> Self:
-        """Read the model back; ``n_threads`` work on each call of :meth:`score`."""
-        booster = xgboost.Booster({"nthread": n_threads})
+    def load(cls, reader: BundleReader) -> Self:
+        """Read the model back.
+
+        Raises:
+            IncompatibleBundleError: its trees cannot be walked as XGBoost does.
+        """
+        booster = xgboost.Booster({"nthread": 1})
         booster.load_model(reader.path(_FILE))
-        return cls(booster)
+        try:
+            return cls(booster, Trees.of(booster))
+        except ValueError as error:
+            raise IncompatibleBundleError(reader.name, _FILE, str(error)) from error
 
 
 def fit_ranker(
@@ -113,7 +120,8 @@ def fit_ranker(
         "verbosity": 1 if len(labels) else 0,  # XGBoost warns of a data set without rows
     }
     callbacks = [_Told(on_tree)] if on_tree is not None else None
-    return BoostedRanker(xgboost.train(parameters, data, config.n_trees, callbacks=callbacks))
+    booster = xgboost.train(parameters, data, config.n_trees, callbacks=callbacks)
+    return BoostedRanker(booster, Trees.of(booster))
 
 
 class _Told(xgboost.callback.TrainingCallback):

@@ -2,8 +2,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import xgboost
 from numpy.typing import NDArray
 
+from recsys.core.errors import IncompatibleBundleError
 from recsys.ranking.boosting import BoostedRanker, BoostingConfig, fit_ranker
 from recsys.ranking.matrix import FEATURES
 from recsys.registry.reader import FolderBundleReader
@@ -64,3 +66,14 @@ def test_a_ranker_comes_back_from_a_bundle_with_the_same_scores(
 
 def test_no_rows_give_no_scores(rows: Rows) -> None:
     assert fit_ranker(*rows, SMALL).score(rows[0][:0]).shape == (0,)
+
+
+def test_a_model_of_another_kind_is_refused_by_bundle_and_file(
+    rows: Rows, bundle_of: Callable[..., FolderBundleReader]
+) -> None:
+    matrix, labels, _ = rows
+    dart = xgboost.train({"booster": "dart"}, xgboost.DMatrix(matrix, labels), 2)
+    ranker = fit_ranker(*rows, SMALL)
+    reader = bundle_of(BoostedRanker(dart, ranker.trees).save)
+    with pytest.raises(IncompatibleBundleError, match=f"{reader.name}: ranker/model.ubj: .*dart"):
+        BoostedRanker.load(reader)
