@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
+from deployments.wire.address import Address
 from recsys.core.clock import Clock
 from recsys.core.errors import RecsysError, UnavailableError
 from recsys.registry.bundle import BundleReader
@@ -43,6 +44,7 @@ class Holding:
     loaded: tuple[str, ...]  # the newest last
     refused: Mapping[str, str]  # bundle -> why
     pid: int
+    address: Address | None = None  # where routers call it by wire
 
 
 class BundleHolder(Generic[Part]):

@@ -57,6 +57,7 @@ class RunningGraph:
         self.address = f"http://{args.host}:{args.port}"
         self._mark = uuid4().hex
         self._log = folder / "graph.log"
+        self.replica_logs = args.folder / "session_latest" / "logs" / "serve"
         environment = {**os.environ, **serve_environment(folder), _MARK: self._mark}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -1,5 +1,6 @@
 """The graph on one machine: what has to be known beyond the graph, and how Ray Serve is set up for it."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def serve_environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(SILENCE_S),
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(SILENCE_S),
         "RAY_SERVE_HAPROXY_MAXCONN": str(max_connections()),
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # or a Python process reads a line of every request
+        "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, max(1, (os.cpu_count() or 1) // 2))),
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_RETRIES": "3",
         "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "65536",  # only requests that fit into it are tried again

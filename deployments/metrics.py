@@ -28,6 +28,11 @@ BATCH_SIZE = Histogram("marquee_batch_size", "Requests that shared one call per 
 STAGE_SECONDS = Histogram(
     "marquee_stage_seconds", "What a stage took, as the router saw it", ["stage", "lane"], buckets=_SECONDS
 )
+STAGE_CALLS = Counter(
+    "marquee_stage_calls",
+    "Calls of a stage: by wire, or through Ray Serve",
+    ["stage", "way"],
+)
 DEGRADED = Counter("marquee_degraded", "Answers without this stage", ["stage", "why"])
 BATCH_WAIT_SECONDS = Histogram(
     "marquee_batch_wait_seconds", "How long the first request of a batch waited for it", buckets=_SECONDS

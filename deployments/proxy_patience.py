@@ -46,6 +46,7 @@ def with_patience(algorithm: str) -> str:
         f"timeout http-request {REQUEST_S}s",
         f"timeout queue {QUEUE_S}s",
         "option http-buffer-request",
+        "option dontlog-normal",  # its log goes to syslog, whether anybody listens or not
         f"default-server maxconn {MAX_PER_ROUTER}",
         "option forwardfor",
         "unique-id-format %[date(0,ms)]",

@@ -22,11 +22,12 @@ from deployments.drain import DrainRate
 from deployments.exposures import open_exposures
 from deployments.front_door import put_before_uvicorn
 from deployments.gate import Gate
-from deployments.handles import HandleStages
+from deployments.handles import ServeHandle
 from deployments.ingress import make_app
 from deployments.intake import Intake
 from deployments.lane import Following
 from deployments.lists import ranked_lists
+from deployments.logs import log_with_serve
 from deployments.question import Question
 from deployments.ranking import RankingReplica
 from deployments.recall import RecallReplica
@@ -36,6 +37,8 @@ from deployments.settings import GraphArgs
 from deployments.showcase import Showcase
 from deployments.traffic import TrafficFollower
 from deployments.whole_answers import write_answers_whole
+from deployments.wire.stage import Stage
+from deployments.wire.stages import WiredStages
 from recsys.core.clock import monotonic_clock, unix_clock
 from recsys.eventlog.writer import EventLogWriter
 from recsys.features.users import NO_ITEM
@@ -59,11 +62,12 @@ class RouterReplica:
         recall: dict[str, DeploymentHandle[RecallReplica]],
         ranking: dict[str, DeploymentHandle[RankingReplica]],
     ) -> None:
+        log_with_serve()
         write_answers_whole()
         writer_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
         drain = DrainRate(monotonic_clock)
         holders = {lane: holder_for(args, lane, _loaded) for lane in args.lanes}
-        stages = {lane: HandleStages(recall[lane], ranking[lane]) for lane in args.lanes}
+        stages = {lane: _stages(recall[lane], ranking[lane]) for lane in args.lanes}
         traffic = TrafficFollower(FileTrafficStore(args.traffic), holders, stages)
         state = open_user_state(args.state_url)
         router = Router(
@@ -122,6 +126,15 @@ def gate_of(args: GraphArgs, rooms: Rooms) -> Gate:
     """Return the gate that a router's settings ask for."""
     rates = None if args.rate_limits is None else ClientRates(args.rate_limits, monotonic_clock)
     return Gate(rooms, rates, args.overload, clock=monotonic_clock, unix_clock=unix_clock, chance=Random())
+
+
+def _stages(
+    recall: DeploymentHandle[RecallReplica], ranking: DeploymentHandle[RankingReplica]
+) -> WiredStages:
+    return WiredStages(
+        Stage("recall", ServeHandle("recall", recall), monotonic_clock),
+        Stage("ranking", ServeHandle("ranking", ranking), monotonic_clock),
+    )
 
 
 def _loaded(reader: BundleReader) -> Showcase:

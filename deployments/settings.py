@@ -21,7 +21,7 @@ class Replicas(FrozenModel):
     """Cores that Ray sets aside for each; a share of a core is fine."""
 
     in_flight: PositiveInt = 256
-    """Calls that one replica takes at the same time; more wait."""
+    """Calls that one replica has at the same time. More wait at a router, and are refused by a stage."""
 
 
 class BatchSettings(FrozenModel):

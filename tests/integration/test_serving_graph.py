@@ -17,6 +17,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -36,6 +37,7 @@ _SECONDS_UNTIL_HEALED = 60.0
 
 class Graph(Protocol):
     address: str
+    replica_logs: Path
 
     def process_ids(self) -> list[int]: ...
 
@@ -244,12 +246,37 @@ def test_a_new_bundle_takes_over_and_a_corrupt_one_is_refused_by_name(
     refused = client.get("/traffic").json()["refused"][0]
     assert (refused["lane"], refused["bundle"]) == ("green", corrupt)
     assert "ranker/model.ubj" in refused["why"]
+    logs = list(serving.graph.replica_logs.glob("replica_marquee_ranking-green_*.log"))
+    wait_until(lambda: any("refuses a bundle" in log.read_text() for log in logs))
     assert {recommended(client, user_id=f"u{user}")["bundle"] for user in range(40)} == {
         first.lanes["blue"],
         second,
     }
     serve(None)
     wait_until(lambda: not client.get("/traffic").json()["refused"])
+
+
+def calls(client: httpx.Client) -> dict[tuple[str, str], float]:
+    """Return how often each stage was called so far, and in which way."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    samples = [
+        sample for family in families if family.name == "marquee_stage_calls" for sample in family.samples
+    ]
+    return {(one.labels["stage"], one.labels["way"]): one.value for one in samples}
+
+
+def test_stages_are_called_by_wire_once_their_replicas_are_known(client: httpx.Client) -> None:
+    def all_by_wire() -> bool:
+        before = calls(client)
+        recommended(client, user_id="emmy", session=["i000001"])
+        after = calls(client)
+        return all(
+            after.get((stage, way), 0) - before.get((stage, way), 0) == (way == "wire")
+            for stage in ("recall", "ranking")
+            for way in ("wire", "serve")
+        )
+
+    wait_until(all_by_wire)
 
 
 def replicas(serving: Serving, deployment: str) -> list[int]:
