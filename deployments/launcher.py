@@ -75,7 +75,8 @@ class RunningGraph:
         Raises:
             UnavailableError: the graph ended, or it is not ready within two minutes.
         """
-        if self._process.stdout is None or self._process.stdout.readline().decode().strip() != READY:
+        said = self._process.stdout or ()  # Ray says things there too
+        if not any(line.decode(errors="replace").strip() == READY for line in said):
             raise UnavailableError("graph", f"it did not start:\n{self.last_words()}")
         give_up_s = time.monotonic() + _READY_S
         while not self._is_ready():

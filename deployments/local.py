@@ -40,7 +40,10 @@ def deploy(args: GraphArgs) -> None:
         UnavailableError: Ray Serve says why it could not.
     """
     if args.autoscaling is None:
-        serve.run(build(args), name=_NAME)
+        try:
+            serve.run(build(args), name=_NAME)
+        except RuntimeError as error:
+            raise UnavailableError("graph", f"{error}\n{_why()}") from error
         return
     # A policy for a whole application is taken from a config alone, and this is what `serve deploy` ends in.
     config = ServeDeploySchema(applications=[application(args, args.autoscaling, _NAME)])
@@ -50,8 +53,14 @@ def deploy(args: GraphArgs) -> None:
     client.deploy_apps(config)
     while (status := serve.status().applications[_NAME]).status is not ApplicationStatus.RUNNING:
         if status.status is ApplicationStatus.DEPLOY_FAILED:
-            raise UnavailableError("graph", status.message)
+            raise UnavailableError("graph", f"{status.message}\n{_why()}")
         time.sleep(_POLL_S)
+
+
+def _why() -> str:
+    """Return what Ray Serve says of the deployments that did not start."""
+    deployments = serve.status().applications[_NAME].deployments
+    return "\n".join(f"{name}: {one.message.strip()}" for name, one in deployments.items() if one.message)
 
 
 def run(args: LocalArgs) -> None:
@@ -80,7 +89,10 @@ def run(args: LocalArgs) -> None:
 def main() -> None:
     """Read the settings from the command line and run."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    run(LocalArgs.model_validate_json(sys.argv[1]))
+    try:
+        run(LocalArgs.model_validate_json(sys.argv[1]))
+    except UnavailableError as error:
+        sys.exit(str(error))  # its last lines are what the launcher shows
 
 
 if __name__ == "__main__":

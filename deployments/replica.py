@@ -21,6 +21,7 @@ from deployments.client_rates import ClientRates
 from deployments.drain import DrainRate
 from deployments.exposures import open_exposures
 from deployments.front_door import put_before_uvicorn
+from deployments.garbage import collect_seldom
 from deployments.gate import Gate
 from deployments.handles import ServeHandle
 from deployments.ingress import make_app
@@ -92,6 +93,7 @@ class RouterReplica:
         self._service = Service(router, intake, traffic, args.limits, unix_clock, monotonic_clock, rooms)
         self._following = Following(holders.values(), args.poll_s)
         traffic.read()
+        collect_seldom()
         self._upkeep = asyncio.create_task(self._keep_up(args.poll_s))
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
@@ -112,7 +114,8 @@ class RouterReplica:
 
     def __del__(self) -> None:
         """Write down what was answered last; Ray Serve calls this when it stops a replica in good order."""
-        self._service.router.close()
+        if hasattr(self, "_service"):  # not when the constructor failed
+            self._service.router.close()
 
     async def _keep_up(self, poll_s: float) -> None:
         while True:

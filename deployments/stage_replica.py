@@ -9,6 +9,7 @@ import ray
 
 from deployments.autoscaling.demand import stage_report
 from deployments.bundles import holder_for
+from deployments.garbage import collect_seldom
 from deployments.lane import Following, Holding
 from deployments.logs import log_with_serve
 from deployments.settings import GraphArgs, Replicas
@@ -46,6 +47,7 @@ class StageReplica(Generic[Part]):
             host=_own_node_ip(),
             max_waiting=replicas.in_flight,
         )
+        collect_seldom()
 
     async def holding(self) -> Holding:
         """Say which bundles are loaded here, and where this replica is called by wire."""
@@ -57,7 +59,8 @@ class StageReplica(Generic[Part]):
 
     def __del__(self) -> None:
         """Hang up; Ray Serve calls this when it stops a replica in good order."""
-        self._listener.close()
+        if hasattr(self, "_listener"):  # not when the constructor failed
+            self._listener.close()
 
 
 def _own_node_ip() -> str:
