@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
+import faiss
 import numpy as np
 
 from recsys.core.clock import Clock
@@ -80,7 +81,7 @@ def _measure(model: TwoStage, batch: int, cpu_clock: Clock, seconds: float) -> F
     users = some_users(model, batch)
     found = model.candidates(users)
     matrix = candidate_matrix(users, found, model.ranking.known)
-    flat = matrix.reshape(-1, matrix.shape[-1])
+    pairs = matrix.reshape(-1, matrix.shape[-1])
     booster = model.ranking.ranker.booster
     sources = model.recall.sources
     quotas = dict(zip(sources.__slots__, model.recall.quotas.as_tuple(), strict=True))
@@ -89,7 +90,9 @@ def _measure(model: TwoStage, batch: int, cpu_clock: Clock, seconds: float) -> F
         index = getattr(sources, name).index
         n_named = 2 * quotas[name] * model.n_candidates // sum(quotas.values())
         queries = np.ascontiguousarray(index.vectors[np.resize(index.rows, batch)])
-        searches.append((index.index, queries, min(n_named + _SESSION, len(index.rows))))
+        flat = faiss.IndexFlatIP(index.vectors.shape[1])
+        flat.add(np.ascontiguousarray(index.vectors[index.rows]))
+        searches.append((flat, queries, min(n_named + _SESSION, len(index.rows))))
 
     def search() -> None:
         for index, queries, n in searches:
@@ -97,7 +100,7 @@ def _measure(model: TwoStage, batch: int, cpu_clock: Clock, seconds: float) -> F
 
     share = seconds / 3
     faiss_ms = best_ms(search, cpu_clock, seconds=share) / batch
-    xgboost_ms = best_ms(lambda: margins_by_xgboost(booster, flat), cpu_clock, seconds=share) / batch
+    xgboost_ms = best_ms(lambda: margins_by_xgboost(booster, pairs), cpu_clock, seconds=share) / batch
     pipeline_ms = best_ms(lambda: model.recommend(users, 10), cpu_clock, seconds=share) / batch
     return Floor(
         batch=batch,

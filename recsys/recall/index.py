@@ -1,4 +1,4 @@
-"""A FAISS inner-product index: exact for small catalogues, a graph beyond, its recall measured.
+"""An inner-product index: exact for small catalogues, a graph of FAISS beyond, its recall measured.
 
 Source: Johnson, Douze and Jegou, "Billion-scale similarity search with GPUs", IEEE Big Data 2019; the graph
 is HNSW, Malkov and Yashunin, TPAMI 2020.
@@ -15,7 +15,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from recsys.core.compiled import compiled
 from recsys.core.settings import FrozenModel
 from recsys.features.users import NO_ITEM
-from recsys.recall.faiss_api import bitmap_selector, flat_parameters, graph_parameters, mapped_index
+from recsys.recall.exact import find_best, panels_of
+from recsys.recall.faiss_api import bitmap_selector, graph_parameters, mapped_graph
 from recsys.recall.source import Ranked, first_allowed
 from recsys.registry.bundle import BundleReader, BundleWriter
 
@@ -39,10 +40,9 @@ class IndexConfig(FrozenModel):
     """Recall at 100 against exact search; when no effort reaches it, the search stays exact."""
 
     max_overfetch: NonNegativeInt = 1_024
-    """A user with more blocked items than this is searched alone, past a selector."""
+    """In a graph, a user with more blocked items than this is searched alone, past a selector."""
 
 
-_MOST_TOGETHER = 16  # FAISS hands many queries to BLAS, whose sums depend on how many there are
 _DEPTH_STEP = 64
 
 
@@ -51,10 +51,11 @@ class VectorIndex:
     """Finds the items whose vectors have the largest inner product with a user's vector."""
 
     vectors: NDArray[np.float32]  # shape (items, dimensions); a row of zeros is never found
-    index: faiss.Index
-    rows: NDArray[np.int32]  # shape (indexed,): item row of each vector of the index
-    measured_recall: float  # at 100, against exact search; 1.0 for a flat index
-    search_effort: int  # efSearch of the graph; 0 for a flat index
+    rows: NDArray[np.int32]  # shape (indexed,): item row of each vector that can be found
+    panels: NDArray[np.float32]  # of these vectors, for exact search; none with a graph
+    graph: faiss.IndexHNSW | None  # of these vectors; None: every search is exact
+    measured_recall: float  # at 100, against exact search; 1.0 without a graph
+    search_effort: int  # efSearch of the graph; 0 without one
     config: IndexConfig
 
     def search(self, queries: NDArray[np.float32], n: int, blocked: NDArray[np.bool_]) -> Ranked:
@@ -68,42 +69,39 @@ class VectorIndex:
             blocked: shape (users, items), True where the item must not come back.
         """
         best = Ranked.nothing(len(queries), n)
-        if len(self.rows):
-            n_blocked = _count(blocked)
-            alone = n_blocked > self.config.max_overfetch
-            depths = np.where(alone, 0, self._depths(n + n_blocked))
-            for depth in np.unique(depths):
-                members = np.flatnonzero(depths == depth)
-                step = _MOST_TOGETHER if depth else 1
-                for start in range(0, len(members), step):
-                    users = members[start : start + step]
-                    found = self._search(queries[users], n, blocked[users], int(depth))
-                    best.item_rows[users], best.scores[users] = found.item_rows, found.scores
+        if n == 0:
+            return best
+        if self.graph is None:
+            queries = np.ascontiguousarray(queries, dtype=np.float32)
+            find_best(queries, self.panels, self.rows, blocked, best.item_rows, best.scores)
+            return best
+        n_blocked = _count(blocked)
+        alone = n_blocked > self.config.max_overfetch
+        depths = np.where(alone, 0, self._depths(n + n_blocked))
+        for depth in np.unique(depths):
+            members = np.flatnonzero(depths == depth)
+            for users in [members] if depth else members[:, None]:
+                found = self._search_graph(self.graph, queries[users], n, blocked[users], int(depth))
+                best.item_rows[users], best.scores[users] = found.item_rows, found.scores
         return best
 
     def _depths(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how many items to fetch: few different numbers, and each depends on its user alone."""
         return np.minimum(-(-wanted // _DEPTH_STEP) * _DEPTH_STEP, len(self.rows))
 
-    def _search(self, queries: NDArray[np.float32], n: int, blocked: NDArray[np.bool_], depth: int) -> Ranked:
+    def _search_graph(
+        self,
+        graph: faiss.IndexHNSW,
+        queries: NDArray[np.float32],
+        n: int,
+        blocked: NDArray[np.bool_],
+        depth: int,
+    ) -> Ranked:
         """Fetch ``depth`` items and drop the blocked ones; with depth 0, pass over them (one user alone)."""
         selector = None if depth else bitmap_selector(~blocked[0, self.rows])
         k = depth or max(1, min(n, len(self.rows)))
-        return self._allowed(*self.index.search(queries, k, params=self._parameters(k, selector)), blocked, n)
-
-    def _parameters(self, k: int, selector: faiss.IDSelector | None = None) -> faiss.SearchParameters | None:
-        if isinstance(self.index, faiss.IndexHNSW):
-            effort = max(self.search_effort, 2 * k)
-            return graph_parameters(effort, selector)
-        return None if selector is None else flat_parameters(selector)
-
-    def _allowed(
-        self,
-        scores: NDArray[np.float32],
-        found: NDArray[np.int64],
-        blocked: NDArray[np.bool_],
-        n: int,
-    ) -> Ranked:
+        parameters = graph_parameters(max(self.search_effort, 2 * k), selector)
+        scores, found = graph.search(queries, k, params=parameters)
         known = (found >= 0) & (scores > 0)
         item_rows = np.where(known, self.rows[found], NO_ITEM).astype(np.int32)
         return first_allowed(item_rows, scores, blocked, n)
@@ -115,19 +113,21 @@ class VectorIndex:
         return products
 
     def save(self, writer: BundleWriter, folder: str) -> None:
-        """Write vectors, index and settings under ``folder``."""
+        """Write vectors, what is searched, and settings under ``folder``."""
         writer.array(f"{folder}/vectors", self.vectors)
         writer.array(f"{folder}/rows", self.rows)
+        writer.array(f"{folder}/panels", self.panels)
         writer.json(
             f"{folder}/index",
             {
-                "kind": type(self.index).__name__,
+                "is_exact": self.graph is None,
                 "measured_recall": self.measured_recall,
                 "search_effort": self.search_effort,
                 "config": self.config.model_dump(),
             },
         )
-        faiss.write_index(self.index, str(writer.path(f"{folder}/index.faiss")))
+        if self.graph is not None:
+            faiss.write_index(self.graph, str(writer.path(f"{folder}/graph.faiss")))
 
     @classmethod
     def load(cls, reader: BundleReader, folder: str) -> Self:
@@ -135,8 +135,9 @@ class VectorIndex:
         about = reader.json(f"{folder}/index")
         return cls(
             reader.array(f"{folder}/vectors"),
-            mapped_index(reader.path(f"{folder}/index.faiss")),
             reader.array(f"{folder}/rows"),
+            reader.array(f"{folder}/panels"),
+            None if about["is_exact"] else mapped_graph(reader.path(f"{folder}/graph.faiss")),
             float(about["measured_recall"]),
             int(about["search_effort"]),
             IndexConfig.model_validate(about["config"]),
@@ -182,9 +183,7 @@ def build_index(vectors: NDArray[np.float32], config: IndexConfig, *, seed: int 
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     rows = np.flatnonzero(np.any(vectors != 0, axis=1)).astype(np.int32)
     indexed = vectors[rows]
-    flat = faiss.IndexFlatIP(vectors.shape[1])
-    flat.add(indexed)
-    exact = VectorIndex(vectors, flat, rows, 1.0, 0, config)
+    exact = VectorIndex(vectors, rows, panels_of(indexed), None, 1.0, 0, config)
     if len(rows) <= config.flat_up_to_items:
         return exact
     graph = faiss.IndexHNSWFlat(vectors.shape[1], config.hnsw_links, faiss.METRIC_INNER_PRODUCT)
@@ -193,17 +192,21 @@ def build_index(vectors: NDArray[np.float32], config: IndexConfig, *, seed: int 
     rng = np.random.default_rng(seed)
     queries = indexed[rng.integers(len(rows), size=(256, 3))].sum(axis=1)  # like a short history
     for effort in config.hnsw_search_efforts:
-        recall = _recall_against(flat, graph, queries, effort)
+        recall = _recall_against(indexed, graph, queries, effort)
         if recall >= config.min_recall:
-            return VectorIndex(vectors, graph, rows, recall, effort, config)
+            return VectorIndex(vectors, rows, exact.panels[:0], graph, recall, effort, config)
     return exact
 
 
 def _recall_against(
-    exact: faiss.Index, graph: faiss.Index, queries: NDArray[np.float32], effort: int, k: int = 100
+    vectors: NDArray[np.float32],
+    graph: faiss.IndexHNSW,
+    queries: NDArray[np.float32],
+    effort: int,
+    k: int = 100,
 ) -> float:
-    k = min(k, exact.ntotal)
-    _, want = exact.search(queries, k)
+    k = min(k, len(vectors))
+    _, want = faiss.knn(queries, vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
     _, got = graph.search(queries, k, params=graph_parameters(effort))
     hits = sum(len(np.intersect1d(a, b)) for a, b in zip(want, got, strict=True))
     return float(hits / want.size)

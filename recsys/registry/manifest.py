@@ -17,7 +17,7 @@ from recsys.core.hashing import digest_bytes
 from recsys.core.settings import FrozenModel
 
 FORMAT = "marquee-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 NAME_LENGTH = 16
 NAME_PATTERN = r"^[0-9a-f]{16}$"
@@ -38,7 +38,7 @@ class Manifest(FrozenModel):
     """Everything known about a bundle without opening its other files."""
 
     format: Literal["marquee-bundle"] = "marquee-bundle"
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     name: str = Field(pattern=NAME_PATTERN)
     """First 16 hex digits of the digest over format, feature schema and files: equal content, equal name."""
     feature_schema: str = Field(min_length=1)

@@ -13,6 +13,7 @@ from recsys.data.log import Vocabulary, encode
 from recsys.data.schema import Dataset
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.matrix import FEATURE_SCHEMA
+from recsys.registry.manifest import FORMAT_VERSION
 from recsys.registry.store import Registry
 from recsys.registry.writer import BundleRef
 from recsys.training.cross_fit import Step
@@ -31,8 +32,8 @@ class Trained:
 
 
 def training_key(data_fingerprint: str, config: TrainingConfig) -> str:
-    """Name what a training run would make, 16 hex digits: equal data, settings and features, equal key."""
-    parts = [data_fingerprint, FEATURE_SCHEMA, config.model_dump_json()]
+    """Name what a training run would make, 16 hex digits: equal data, settings and format, equal key."""
+    parts = [data_fingerprint, f"{FORMAT_VERSION}", FEATURE_SCHEMA, config.model_dump_json()]
     return digest_bytes("\n".join(parts).encode())[:16]
 
 

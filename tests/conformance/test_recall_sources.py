@@ -80,8 +80,8 @@ def test_the_table_holds_every_source() -> None:
 
 def test_one_set_of_sources_searches_exactly_and_the_other_a_graph(world: World) -> None:
     for name in ("sequential", "svd", "tags"):
-        assert isinstance(getattr(world.sources["flat"], name).index.index, faiss.IndexFlat), name
-        assert isinstance(getattr(world.sources["graph"], name).index.index, faiss.IndexHNSW), name
+        assert getattr(world.sources["flat"], name).index.graph is None, name
+        assert isinstance(getattr(world.sources["graph"], name).index.graph, faiss.IndexHNSW), name
 
 
 @pytest.mark.parametrize("name", SOURCE_NAMES)

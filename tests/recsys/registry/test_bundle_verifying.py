@@ -101,8 +101,8 @@ def test_the_feature_schema_that_came_and_the_one_expected_are_named(bundle: Pat
 
 def test_another_version_of_the_format_is_named(bundle: Path) -> None:
     manifest = json.loads((bundle / "manifest.json").read_bytes())
-    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format_version": 2}))
-    with pytest.raises(IncompatibleBundleError, match="format version 2; this program reads version 1"):
+    (bundle / "manifest.json").write_text(json.dumps({**manifest, "format_version": 1}))
+    with pytest.raises(IncompatibleBundleError, match="format version 1; this program reads version 2"):
         open_bundle(bundle, feature_schema=None)
 
 
