@@ -3,17 +3,16 @@
 import gc
 from typing import Final
 
-_YOUNG: Final = 20_000  # objects made, less those gone; Python's own 700 is reached with every other batch
-_MIDDLE: Final = 20
-_OLD: Final = 50
+_YOUNG: Final = 20_000  # objects made, less those gone, until the next round; Python's own number is 700
 
 
 def collect_seldom() -> None:
     """Take what is there now out of the collector's rounds, and make them rarer.
 
-    A round among the modules that a replica imports takes 100 to 400 ms, in which nobody is answered, and
-    what answers leave behind is freed without it: almost nothing here refers to itself.
+    A round among the modules that a replica imports takes some hundred milliseconds, in which nobody is
+    answered, and little of what answers leave behind needs one: under full load there is one every ten
+    seconds or so (docs/performance.md).
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
+    gc.set_threshold(_YOUNG)

@@ -30,7 +30,7 @@ class Listener:
     Args:
         methods: by name; what they raise reaches the caller as UnavailableError.
         host: where to listen; the port is any that is free.
-        max_waiting: calls that wait or run; more are refused.
+        max_waiting: calls that wait for the one under way; more are refused.
     """
 
     def __init__(self, methods: Mapping[str, Method], *, host: str, max_waiting: int) -> None:

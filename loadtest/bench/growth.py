@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from loadtest.bench.floor import best_ms, some_users
+from loadtest.bench.floor import best_ms, one_thread, some_users
 from loadtest.bench.histories import histories
 from recsys.core.clock import Clock
 from recsys.pipeline.stages import TwoStage
@@ -76,7 +76,8 @@ def _point(
     size: int, model: TwoStage, batch: int, cpu_clock: Clock, seconds: float, size_bytes: int = 0
 ) -> Point:
     users = some_users(model, batch)
-    per_user_ms = best_ms(lambda: model.recommend(users, _TOP_N), cpu_clock, seconds=seconds) / batch
+    with one_thread():
+        per_user_ms = best_ms(lambda: model.recommend(users, _TOP_N), cpu_clock, seconds=seconds) / batch
     return Point(size=size, ms=round(per_user_ms, 4), memory_mb=round(size_bytes / 2**20, 1))
 
 

@@ -51,27 +51,13 @@ def find_best(
         best_rows: shape (users, n), filled with padding; the result.
         best_scores: same shape, likewise.
     """
-    n_dimensions = panels.shape[1]
-    in_fours = n_dimensions // 4 * 4
     n_kept = np.zeros(len(queries), dtype=np.int64)
     products = np.empty(WIDTH, dtype=np.float32)
     for panel in range(len(panels)):
-        items = panels[panel]
-        n_items = min(WIDTH, len(rows) - panel * WIDTH)
+        first = panel * WIDTH
+        n_items = min(WIDTH, len(rows) - first)
         for user in range(len(queries)):
-            query = queries[user]
-            for item in range(WIDTH):
-                products[item] = np.float32(0.0)
-            # Four dimensions at a time: a sum is fetched and stored once for four products.
-            for first in range(0, in_fours, 4):
-                a, b, c, d = query[first], query[first + 1], query[first + 2], query[first + 3]
-                of_a, of_b, of_c, of_d = items[first], items[first + 1], items[first + 2], items[first + 3]
-                for item in range(WIDTH):
-                    products[item] += a * of_a[item] + b * of_b[item] + c * of_c[item] + d * of_d[item]
-            for dimension in range(in_fours, n_dimensions):
-                value, of_value = query[dimension], items[dimension]
-                for item in range(WIDTH):
-                    products[item] += value * of_value[item]
+            _multiply(queries[user], panels[panel], products)
             is_full = n_kept[user] == best_rows.shape[1]
             least = best_scores[user, 0] if is_full else np.float32(0.0)
             n_good = 0
@@ -80,10 +66,30 @@ def find_best(
             if n_good == 0:
                 continue
             for item in range(n_items):
-                row = rows[panel * WIDTH + item]
+                row = rows[first + item]
                 if products[item] >= least and products[item] > 0.0 and not blocked[user, row]:
                     n_kept[user] = offer(
                         best_scores[user], best_rows[user], n_kept[user], products[item], row
                     )
     for user in range(len(queries)):
         sort_best_first(best_scores[user], best_rows[user], n_kept[user])
+
+
+@compiled
+def _multiply(query: NDArray[np.float32], items: NDArray[np.float32], products: NDArray[np.float32]) -> None:
+    """Write the products of a query with the items of a panel.
+
+    Four dimensions at a time: a sum is fetched and stored once for four products.
+    """
+    in_fours = len(query) // 4 * 4
+    for item in range(WIDTH):
+        products[item] = np.float32(0.0)
+    for first in range(0, in_fours, 4):
+        a, b, c, d = query[first], query[first + 1], query[first + 2], query[first + 3]
+        of_a, of_b, of_c, of_d = items[first], items[first + 1], items[first + 2], items[first + 3]
+        for item in range(WIDTH):
+            products[item] += a * of_a[item] + b * of_b[item] + c * of_c[item] + d * of_d[item]
+    for dimension in range(in_fours, len(query)):
+        value, of_value = query[dimension], items[dimension]
+        for item in range(WIDTH):
+            products[item] += value * of_value[item]
