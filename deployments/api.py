@@ -11,6 +11,7 @@ from deployments.cursor import decode_cursor
 from deployments.question import Question, SessionItem
 from recsys.data.events import POSITIVE_EVENTS, EventKind
 from recsys.pipeline.filters import Filters
+from recsys.rollout.dealing import NO_WISHES, Wishes
 
 MAX_ID_LENGTH = 256
 MAX_TOP_N = 100
@@ -96,6 +97,8 @@ class RecommendRequest(_Wire):
 
     user_id: Id | None = None
     """Who asks; without it the answer rests on the session alone. Unknown users are welcome."""
+    session_id: Id | None = None
+    """Whose visit it is when there is no user id: keeps anonymous visitors in one arm of a rollout."""
     top_n: TopN = 10
     """How many items."""
     session: Annotated[tuple[_InSession, ...], Field(max_length=MAX_SESSION)] = ()
@@ -108,13 +111,18 @@ class RecommendRequest(_Wire):
     """Where the list is shown: a surface, a country; as in the data trained on."""
     filters: FiltersIn | None = None
     """What the items must be like."""
-    variety: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """0: the likeliest items; 1: items as unlike each other as can be."""
+    variety: Annotated[float, Field(ge=0, le=1)] | None = None
+    """0: the likeliest items; 1: items as unlike each other as can be. Absent: 0, or as experiments say."""
     explain: Annotated[bool, Field(strict=True)] = False
     """Give a reason with every item."""
 
-    def question(self, *, request_id: str, now_s: float) -> Question:
+    def question(self, *, request_id: str, now_s: float, wishes: Wishes = NO_WISHES) -> Question:
         """Return what the router is asked.
+
+        Args:
+            request_id: of the answer.
+            now_s: Unix time.
+            wishes: arms that are asked for.
 
         Raises:
             FieldError: the cursor is not one of ours.
@@ -125,6 +133,8 @@ class RecommendRequest(_Wire):
             now_s=now_s,
             top_n=self.top_n,
             user_id=self.user_id,
+            session_id=self.session_id,
+            wishes=wishes,
             session=tuple(_session_item(item, now_s) for item in self.session),
             exclude_ids=self.exclude_ids,
             context=self.context,
@@ -238,6 +248,11 @@ class RecommendAnswer(_Described):
     cached: bool
     """The list was computed for an earlier request that asked the same, seconds ago, and nothing of what it
     was made from has changed since."""
+    override: bool
+    """The arm was not dealt by chance: somebody asked for it, by ``X-Marquee-Arm`` or on the allow-list, or
+    the arm that was dealt is killed. Such answers are kept out of statistics."""
+    experiments: dict[str, str]
+    """The arms of experiments besides the rollout, by experiment; those that were asked for are left out."""
 
 
 class EventResult(_Described):

@@ -14,6 +14,7 @@ from deployments.metrics import CACHE, CACHE_AGE_SECONDS, CACHE_EVICTIONS
 from deployments.question import Answer, Question, SessionItem, ShownItem
 from deployments.settings import CacheSettings
 from deployments.showcase import Showcase
+from deployments.traffic import Routed
 from recsys.core.clock import Clock
 from recsys.pipeline.filters import Filters
 from recsys.state.store import UserState
@@ -46,7 +47,6 @@ class Key(NamedTuple):
     kind: Kind
     user_id: str | None  # None: shared, for nothing in the key is anybody's
     state_version: bytes
-    policy_version: int  # of the traffic document: whatever it sets, it sets in a version
     bundle: str
     arm: str
     top_n: int
@@ -66,7 +66,6 @@ def key_of(
     kind: Kind | None,
     arm: str,
     showcase: Showcase,
-    policy_version: int,
 ) -> Key | None:
     """Return the key of a question; None when its answer must not be cached.
 
@@ -76,7 +75,6 @@ def key_of(
         kind: POPULAR when the list is made for nobody; None: tell from question and state.
         arm: which arm answers.
         showcase: the bundle that it is answered by.
-        policy_version: of the traffic document in force.
     """
     brings = bool(question.session or question.exclude_ids or len(question.shown))
     if kind is Kind.POPULAR and brings:
@@ -88,13 +86,12 @@ def key_of(
         kind,
         question.user_id if kind is Kind.UNCHANGED else None,
         state.version if kind is Kind.UNCHANGED else b"",
-        policy_version,
         showcase.bundle,
         arm,
         question.top_n,
         showcase.catalogue.context_row(question.context),
         question.filters,
-        question.variety,
+        question.variety_weight,
         question.explain,
         question.exclude_ids,
         question.session,
@@ -226,7 +223,7 @@ class Round:
 
     Args:
         cache: what there is.
-        questions: of the batch.
+        asked: the questions of the batch.
         keys: of each; None where nothing may be cached.
         as_of_s: by the clock of the cache, before the states were read.
     """
@@ -234,15 +231,15 @@ class Round:
     def __init__(
         self,
         cache: AnswerCache,
-        questions: Sequence[Question],
+        asked: Sequence[Routed],
         keys: Sequence[Key | None],
         as_of_s: float,
     ) -> None:
         self._cache = cache
-        self._questions = questions
+        self._asked = asked
         self._keys = keys
         self._as_of_s = as_of_s
-        self.answers: list[Answer | None] = [None] * len(questions)
+        self.answers: list[Answer | None] = [None] * len(asked)
         self.to_compute: list[int] = []
         """Places of the batch that nothing is known of."""
         self._same_as: dict[int, int] = {}  # place -> the place where the same is computed
@@ -258,7 +255,7 @@ class Round:
                 self.to_compute.append(place)
                 counts["none", Found.LEFT_OUT] += 1
             elif entry is not None:
-                self.answers[place] = _answer(self._questions[place], key, entry.items, entry.cursor)
+                self.answers[place] = _answer(self._asked[place], key, entry.items, entry.cursor)
                 counts[key.kind, Found.HIT] += 1
                 CACHE_AGE_SECONDS.observe(now_s - entry.as_of_s)
             elif key in first:
@@ -281,14 +278,25 @@ class Round:
         for place, first in self._same_as.items():
             key, answer = self._keys[place], self.answers[first]
             if key is not None and answer is not None:
-                shared = _answer(self._questions[place], key, answer.items, answer.cursor)
+                shared = _answer(self._asked[place], key, answer.items, answer.cursor)
                 shared.degraded.extend(answer.degraded)
                 self.answers[place] = shared
         return [answer for answer in self.answers if answer is not None]
 
 
-def _answer(question: Question, key: Key, items: list[ShownItem], cursor: str | None) -> Answer:
-    return Answer(question.request_id, items, key.arm, key.bundle, cursor, [], cached=True)
+def _answer(asked: Routed, key: Key, items: list[ShownItem], cursor: str | None) -> Answer:
+    question, route = asked
+    return Answer(
+        question.request_id,
+        items,
+        key.arm,
+        key.bundle,
+        cursor,
+        [],
+        cached=True,
+        override=route.override,
+        experiments=route.experiments,
+    )
 
 
 def _n_bytes(key: Key, answer: Answer) -> int:

@@ -27,6 +27,7 @@ class _Held(NamedTuple):
     arm: str
     bundle: str
     cached: bool
+    override: bool
     degraded: list[Degradation]
     items: list[ShownItem]
 
@@ -71,6 +72,7 @@ class Exposures:
                 answer.arm,
                 answer.bundle,
                 answer.cached,
+                answer.override,
                 answer.degraded,
                 answer.items,
             )
@@ -90,7 +92,7 @@ class Exposures:
             call,
             held.context,
             held.n_shown_before,
-            override=False,  # nobody can choose their arm yet
+            override=held.override,
             cached=held.cached,
             degraded=[f"{missing.stage}: {missing.why}" for missing in held.degraded],
             item_ids=[item.item_id for item in items],

@@ -34,6 +34,7 @@ from deployments.openapi import BODIES, describe
 from deployments.problems import RefusalError, invalid, invalid_fields, problem_response, refusal_for
 from deployments.question import Answer, Degradation, Question
 from deployments.service import Service
+from deployments.wishes import wishes_in
 from recsys.core.errors import RecsysError
 
 _JSON = "application/json"
@@ -148,7 +149,8 @@ class Face:
         return HTMLResponse(DOCS_PAGE)
 
     def _question(self, asked: RecommendRequest, request: Request) -> Question:
-        return asked.question(request_id=request_id_of(request), now_s=self._service.clock())
+        wishes = wishes_in(request.scope["headers"], allowed=self._service.limits.choose_arm)
+        return asked.question(request_id=request_id_of(request), now_s=self._service.clock(), wishes=wishes)
 
     async def _answer(self, asked: RecommendRequest, request: Request) -> Answer:
         question = self._question(asked, request)

@@ -1,6 +1,7 @@
 """From candidates and scores to answers; every list is as long as was asked if the catalogue allows it."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,21 @@ from deployments.cursor import encode_cursor, pack
 from deployments.question import Answer, Degradation, Question, ShownItem
 from deployments.reasons import reason
 from deployments.showcase import Rows, Showcase
+from deployments.traffic import Routed
 from recsys.features.users import UserBatch
 from recsys.recall.candidates import Candidates
 
 _FILLED_FROM = "popularity"
+
+
+class Listed(NamedTuple):
+    """A list, and how much of it the models named; popular items fill the rest."""
+
+    items: list[ShownItem]
+    n_named: int
+
+
+_NOTHING = Listed([], 0)
 
 
 def ranked_lists(
@@ -21,7 +33,7 @@ def ranked_lists(
     users: UserBatch,
     candidates: Candidates,
     scores: NDArray[np.float32] | None,
-) -> list[list[ShownItem]]:
+) -> list[Listed]:
     """Return a list for each question, best first.
 
     Args:
@@ -34,33 +46,35 @@ def ranked_lists(
     if scores is None:
         places = np.arange(candidates.item_rows.shape[1], dtype=np.float32)
         scores = np.broadcast_to(1.0 / (1.0 + places), candidates.item_rows.shape)
-    shown: list[list[ShownItem]] = [[] for _ in questions]
+    shown = [_NOTHING] * len(questions)
     for top_n in {question.top_n for question in questions}:
         # rerank looks further for longer lists: nobody's list may hang on what others in the batch asked for
         asking = [place for place, question in enumerate(questions) if question.top_n == top_n]
         part = _reranked(showcase, questions, users, candidates, scores, asking, top_n)
-        for place, items in zip(asking, part, strict=True):
-            shown[place] = items
+        for place, listed in zip(asking, part, strict=True):
+            shown[place] = listed
     return shown
 
 
-def popular_list(showcase: Showcase, question: Question, hidden: Rows) -> list[ShownItem]:
+def popular_list(showcase: Showcase, question: Question, hidden: Rows) -> Listed:
     """Return the most popular items that this user may get."""
-    return _filled(showcase, question, [], [], hidden)
+    return Listed(_filled(showcase, question, [], [], hidden), 0)
 
 
-def answers(
-    showcase: Showcase,
-    questions: Sequence[Question],
-    shown: Sequence[list[ShownItem]],
-    arms: Sequence[str],
-    missing: Sequence[list[Degradation]],
-) -> list[Answer]:
-    """Put the lists into their envelopes."""
-    return [
-        Answer(question.request_id, items, arm, showcase.bundle, _cursor(showcase, question, items), said)
-        for question, items, arm, said in zip(questions, shown, arms, missing, strict=True)
-    ]
+def answer_of(routed: Routed, items: list[ShownItem], missing: list[Degradation]) -> Answer:
+    """Put a list into its envelope."""
+    question, route = routed
+    return Answer(
+        question.request_id,
+        items,
+        route.arm,
+        route.showcase.bundle,
+        _cursor(route.showcase, question, items),
+        missing,
+        False,
+        route.override,
+        route.experiments,
+    )
 
 
 def hidden_from(users: UserBatch, user: int) -> Rows:
@@ -77,9 +91,9 @@ def _reranked(
     scores: NDArray[np.float32],
     asking: list[int],
     top_n: int,
-) -> list[list[ShownItem]]:
+) -> list[Listed]:
     """Return the lists of those questions that ask for ``top_n`` items."""
-    variety = np.array([questions[place].variety for place in asking], dtype=np.float32)
+    variety = np.array([questions[place].variety_weight for place in asking], dtype=np.float32)
     own = slice(None) if len(asking) == len(questions) else asking
     slate = showcase.reranking.rerank(candidates.item_rows[own], scores[own], top_n, variety)
     named_by = candidates.source_ranks[np.asarray(asking)[:, None], slate.columns]
@@ -100,7 +114,8 @@ def _reranked(
             )
             for column, row in enumerate(chosen)
         ]
-        lists.append(_filled(showcase, question, items, chosen, hidden) if len(items) < top_n else items)
+        filled = _filled(showcase, question, items, chosen, hidden) if len(items) < top_n else items
+        lists.append(Listed(filled, len(items)))
     return lists
 
 

@@ -18,6 +18,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _add_up = cast("Callable[[CollectorRegistry], object]", MultiProcessCollector)  # it comes without types
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_DIGITS = (1, 1.5, 2, 3, 5, 7)
+_COMPARED_SECONDS = tuple(round(digit * unit, 4) for unit in (0.001, 0.01, 0.1, 1.0) for digit in _DIGITS)
+"""Finer, for quantiles of one arm are compared with those of another."""
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 REQUESTS = Counter("marquee_requests", "Requests answered", ["route", "status"])
@@ -26,12 +29,38 @@ REQUEST_SECONDS = Histogram(
 )
 BATCH_SIZE = Histogram("marquee_batch_size", "Requests that shared one call per stage", buckets=_SIZES)
 STAGE_SECONDS = Histogram(
-    "marquee_stage_seconds", "What a stage took, as the router saw it", ["stage", "lane"], buckets=_SECONDS
+    "marquee_stage_seconds",
+    "What a stage took, as the router saw it",
+    ["stage", "lane"],
+    buckets=_COMPARED_SECONDS,
 )
 STAGE_CALLS = Counter(
     "marquee_stage_calls",
     "Calls of a stage: by wire, or through Ray Serve",
     ["stage", "way"],
+)
+ARM_ANSWERS = Counter(
+    "marquee_arm_answers",
+    "Answers computed for users whom chance dealt to the arm, and what was the matter with them",
+    ["arm", "what"],
+)
+ARM_SECONDS = Histogram(
+    "marquee_arm_seconds",
+    "From a request's arrival at the router to its answer, of those same answers",
+    ["arm"],
+    buckets=_COMPARED_SECONDS,
+)
+SHADOW = Counter(
+    "marquee_shadow", "Requests for the lane that works unseen, by what became of them", ["fate"]
+)
+SHADOW_OVERLAP = Histogram(
+    "marquee_shadow_overlap",
+    "Share of the items of an answer that the shadow would have shown too",
+    buckets=tuple(step / 10 for step in range(11)),
+)
+TRAFFIC_REFUSED = Counter(
+    "marquee_traffic_refused",
+    "Looks at a traffic document that could not be used; the one before it stays in force",
 )
 DEGRADED = Counter("marquee_degraded", "Answers without this stage", ["stage", "why"])
 BATCH_WAIT_SECONDS = Histogram(

@@ -1,9 +1,13 @@
 """What the router is asked and what it answers, validated and free of HTTP."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deployments.cursor import NOTHING_SHOWN, Hashes
 from recsys.pipeline.filters import Filters
+from recsys.rollout.dealing import NO_WISHES, Wishes
+
+_NO_EXPERIMENTS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +27,25 @@ class Question:
     now_s: float
     top_n: int = 10
     user_id: str | None = None  # None: anonymous
+    session_id: str | None = None  # whose arm it is when nobody is named
+    wishes: Wishes = field(default_factory=lambda: NO_WISHES)  # arms that are asked for
     session: tuple[SessionItem, ...] = ()  # from old to new
     exclude_ids: tuple[str, ...] = ()
     shown: Hashes = field(default_factory=NOTHING_SHOWN.copy)  # what earlier pages held
     context: str | None = None
     filters: Filters | None = None
-    variety: float = 0.0
+    variety: float | None = None  # None: as experiments say, else 0
     explain: bool = False
+
+    @property
+    def unit(self) -> str:
+        """What decides about arms: the user; of anonymous traffic the session, else the request."""
+        return self.user_id or self.session_id or self.request_id
+
+    @property
+    def variety_weight(self) -> float:
+        """Variety in [0, 1]: 0 ranks by score alone."""
+        return self.variety or 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +78,7 @@ class Answer:
     cursor: str | None
     degraded: list[Degradation]
     cached: bool = False  # the list was computed for an earlier request
+    override: bool = False  # the arm was asked for, not dealt by chance: not for statistics
+    experiments: Mapping[str, str] = field(
+        default_factory=lambda: _NO_EXPERIMENTS
+    )  # name -> arm, dealt by chance

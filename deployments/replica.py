@@ -94,7 +94,9 @@ class RouterReplica:
         self._following = Following(holders.values(), args.poll_s)
         traffic.read()
         collect_seldom()
-        self._upkeep = asyncio.create_task(self._keep_up(args.poll_s))
+        self._upkeep = [
+            asyncio.create_task(turns(args.poll_s)) for turns in (self._follow, self._look, self._keep_up)
+        ]
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Return what answers HTTP; Ray Serve calls this once, after the constructor."""
@@ -117,9 +119,19 @@ class RouterReplica:
         if hasattr(self, "_service"):  # not when the constructor failed
             self._service.router.close()
 
-    async def _keep_up(self, poll_s: float) -> None:
+    async def _follow(self, poll_s: float) -> None:
+        """Look at the document; by itself, for a lane that is down is slow to say what it holds."""
+        while True:
+            self._service.traffic.read()
+            await asyncio.sleep(poll_s)
+
+    async def _look(self, poll_s: float) -> None:
         while True:
             await self._service.traffic.look()
+            await asyncio.sleep(poll_s)
+
+    async def _keep_up(self, poll_s: float) -> None:
+        while True:
             await self._service.intake.catch_up()
             self._service.router.cache.expire()
             await asyncio.sleep(poll_s)

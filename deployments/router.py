@@ -1,11 +1,12 @@
 """The router: gathers requests, asks the stages, puts lists together, and never comes back empty-handed."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.arm_figures import count_answers, count_errors, took
 from deployments.audience import audience
 from deployments.autoscaling.demand import Demand
 from deployments.batching import MicroBatcher, OverloadedError, Patience
@@ -13,15 +14,16 @@ from deployments.cache import AnswerCache, Kind, Round, key_of
 from deployments.drain import DrainRate
 from deployments.exposures import Exposures
 from deployments.guard import Guard
-from deployments.lists import answers, hidden_from, popular_list, ranked_lists
+from deployments.lists import answer_of, hidden_from, popular_list, ranked_lists
 from deployments.metrics import BATCH_SIZE, DEGRADED, STATE_ERRORS
 from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.question import Answer, Degradation, Question
 from deployments.settings import BatchSettings, BreakerSettings, CacheSettings, Deadlines
+from deployments.shadow import ShadowCaster
 from deployments.showcase import Showcase
 from deployments.stages import LaneStages
 from deployments.state_reader import StateReader
-from deployments.traffic import InForce
+from deployments.traffic import InForce, Routed
 from recsys.core.clock import Clock
 from recsys.core.errors import UnavailableError
 from recsys.features.users import UserBatch
@@ -67,6 +69,7 @@ class Router:
         drain: DrainRate | None = None,
     ) -> None:
         self._in_force = in_force
+        self._clock = clock
         self._stages = stages
         self._state = StateReader(state, clock)
         self.cache = cache or AnswerCache(CacheSettings(on=False), clock)
@@ -76,7 +79,11 @@ class Router:
         self._ranking = {lane: Guard("ranking", lane, deadlines.ranking_s, breaker, clock) for lane in stages}
         self.demand = Demand(clock)
         patience = Patience(overload.max_recommends, overload.max_wait_s, clock)
-        self._batcher = MicroBatcher(self.answer_all, batch, patience=patience, drain=drain)
+        self._batchers = {
+            lane: MicroBatcher(partial(self.answer_all, lane), batch, patience=patience, drain=drain)
+            for lane in stages
+        }
+        self._shadow = ShadowCaster(self._computed, clock)
         self._popular_when_full = overload.when_full is WhenFull.POPULAR
 
     async def answer(self, question: Question, *, since_s: float | None = None) -> Answer:
@@ -87,20 +94,25 @@ class Router:
             since_s: when the client began to wait, in monotonic seconds; None: now.
 
         Raises:
+            FieldError: it asks for an arm that is not there.
             UnavailableError: this router has not loaded any bundle yet, or too many others are waiting.
         """
+        routed = self._now_in_force().route(question)
+        began_s = self._clock() if since_s is None else since_s
         try:
             with self.demand.request():
-                return await self._batcher.ask(question, since_s=since_s)
+                answer = await self._batchers[routed.route.lane].ask(routed, since_s=began_s)
         except OverloadedError:
             if not self._popular_when_full:
                 raise
             return self.popular_instead(question)
+        took(answer, self._clock() - began_s)
+        return answer
 
     @property
     def n_waiting(self) -> int:
         """Questions that are in no batch yet."""
-        return self._batcher.n_waiting
+        return sum(batcher.n_waiting for batcher in self._batchers.values())
 
     def popular_instead(self, question: Question) -> Answer:
         """Answer with what is popular because there is no time for more, and say so."""
@@ -115,16 +127,13 @@ class Router:
         Raises:
             UnavailableError: this router has not loaded any bundle yet.
         """
-        in_force = self._now_in_force()
-        [(arm, lane)] = in_force.deal([question.user_id or question.request_id])
-        found = self._look(
-            in_force, [question], [EMPTY], [(arm, lane)], as_of_s=self.cache.now_s(), kind=Kind.POPULAR
-        )
+        routed = self._now_in_force().route(question)
+        asked, showcase = [routed], routed.route.showcase
+        found = self._look(asked, [EMPTY], as_of_s=self.cache.now_s(), kind=Kind.POPULAR)
         if found.to_compute:
-            showcase = in_force.lanes[lane]
-            users = audience([question], [EMPTY], showcase)
-            shown = [popular_list(showcase, question, hidden_from(users, 0))]
-            found.answers = list(answers(showcase, [question], shown, [arm], [[]]))
+            users = audience([routed.question], [EMPTY], showcase)
+            items, _ = popular_list(showcase, routed.question, hidden_from(users, 0))
+            found.answers = [answer_of(routed, items, [])]
         made = found.complete()
         if self._exposures is not None:
             self._exposures.served([question], made, call="popular")
@@ -136,39 +145,34 @@ class Router:
         if self._exposures is not None:
             self._exposures.close()
 
-    async def answer_all(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer a batch: one call to the user state, then one to recall and ranking per lane.
+    async def answer_all(self, lane: str, asked: Sequence[Routed]) -> list[Answer]:
+        """Answer a batch of one lane: one call to the user state, then one to recall and ranking.
 
-        Raises:
-            UnavailableError: this router has not loaded any bundle yet.
+        Batches are of one lane so that a lane that is slow, or down, keeps nobody else waiting.
         """
-        in_force = self._now_in_force()
-        BATCH_SIZE.observe(len(questions))
+        BATCH_SIZE.observe(len(asked))
         as_of_s = self.cache.now_s()
-        states, unread = await self._states_of(questions)
-        routes = in_force.deal([question.user_id or question.request_id for question in questions])
-        found = self._look(in_force, questions, states, routes, as_of_s=as_of_s, unread=unread is not None)
-        self.demand.found(len(questions), len(found.to_compute))
-        places: dict[str, list[int]] = {}
+        states, unread = await self._states_of([one.question for one in asked])
+        found = self._look(asked, states, as_of_s=as_of_s, unread=unread is not None)
+        self.demand.found(len(asked), len(found.to_compute))
+        parts: dict[str, list[int]] = {}  # of more than one bundle only while the lane changes it
         for place in found.to_compute:
-            places.setdefault(routes[place][1], []).append(place)
-
-        async def answer_lane(lane: str, own: list[int]) -> None:
-            part = await self._answer_lane(
-                lane,
-                in_force.lanes[lane],
-                [questions[place] for place in own],
-                [states[place] for place in own],
-                [routes[place][0] for place in own],
-                [[unread] if unread and questions[place].user_id is not None else [] for place in own],
+            parts.setdefault(asked[place].route.showcase.bundle, []).append(place)
+        for own in parts.values():
+            part = await self._computed(
+                lane, [asked[place] for place in own], [states[place] for place in own], unread
             )
-            for place, answer in zip(own, part, strict=True):
-                found.answers[place] = answer
-
-        await asyncio.gather(*(answer_lane(lane, own) for lane, own in places.items()))
+            for place, made in zip(own, part, strict=True):
+                found.answers[place] = made
+        computed = [answer for place in found.to_compute if (answer := found.answers[place]) is not None]
         complete = found.complete()
         if self._exposures is not None:
-            self._exposures.served(questions, complete)
+            self._exposures.served([one.question for one in asked], complete)
+        if computed and (in_force := self._in_force()) is not None:
+            chosen = found.to_compute
+            self._shadow.cast(
+                in_force, [asked[place] for place in chosen], [states[place] for place in chosen], computed
+            )
         return complete
 
     def forget(self, user_id: str) -> None:
@@ -177,26 +181,21 @@ class Router:
 
     def _look(
         self,
-        in_force: InForce,
-        questions: Sequence[Question],
+        asked: Sequence[Routed],
         states: Sequence[UserState],
-        routes: Sequence[tuple[str, str]],
         *,
         as_of_s: float,
         kind: Kind | None = None,
         unread: bool = False,
     ) -> Round:
         """Ask the cache; who was taken for anonymous because of an error gets and leaves nothing there."""
-        version = in_force.document.version
         keys = [
             None
             if not self.cache.is_on or (unread and question.user_id is not None)
-            else key_of(
-                question, state, kind=kind, arm=arm, showcase=in_force.lanes[lane], policy_version=version
-            )
-            for question, state, (arm, lane) in zip(questions, states, routes, strict=True)
+            else key_of(question, state, kind=kind, arm=route.arm, showcase=route.showcase)
+            for (question, route), state in zip(asked, states, strict=True)
         ]
-        return Round(self.cache, questions, keys, as_of_s)
+        return Round(self.cache, asked, keys, as_of_s)
 
     def _now_in_force(self) -> InForce:
         in_force = self._in_force()
@@ -215,31 +214,49 @@ class Router:
             read = await self._reading.result(self._state.read(user_ids))
         except UnavailableError as error:
             STATE_ERRORS.labels("read").inc()
-            return [EMPTY] * len(questions), _left_out(self._reading, error, len(questions))
+            return [EMPTY] * len(questions), _left_out(self._reading, error)
         found: dict[str | None, UserState] = dict(zip(user_ids, read, strict=True))
         return [found.get(question.user_id, EMPTY) for question in questions], None
 
-    async def _answer_lane(
+    async def _computed(
         self,
         lane: str,
-        showcase: Showcase,
-        questions: Sequence[Question],
+        asked: Sequence[Routed],
         states: Sequence[UserState],
-        arms: Sequence[str],
-        missing: Sequence[list[Degradation]],
+        unread: Degradation | None = None,
     ) -> list[Answer]:
+        """Return answers of one lane and bundle, made afresh."""
+        try:
+            return await self._compute(lane, asked, states, unread)
+        except Exception:
+            count_errors(asked)
+            raise
+
+    async def _compute(
+        self,
+        lane: str,
+        asked: Sequence[Routed],
+        states: Sequence[UserState],
+        unread: Degradation | None,
+    ) -> list[Answer]:
+        showcase = asked[0].route.showcase
+        questions = [one.question for one in asked]
         users = audience(questions, states, showcase)
         candidates, scores, left_out = await self._found(lane, showcase, questions, users)
-        for said in missing:
-            said.extend(left_out)
+        missing = [
+            ([unread] if unread and question.user_id is not None else []) + left_out for question in questions
+        ]
         if candidates is None:
-            shown = [
+            listed = [
                 popular_list(showcase, question, hidden_from(users, place))
                 for place, question in enumerate(questions)
             ]
         else:
-            shown = ranked_lists(showcase, questions, users, candidates, scores)
-        return answers(showcase, questions, shown, arms, missing)
+            listed = ranked_lists(showcase, questions, users, candidates, scores)
+        count_answers(asked, listed, missing)
+        return [
+            answer_of(one, items, said) for one, (items, _), said in zip(asked, listed, missing, strict=True)
+        ]
 
     async def _found(
         self, lane: str, showcase: Showcase, questions: Sequence[Question], users: UserBatch
@@ -247,7 +264,7 @@ class Router:
         """Return candidates and scores, None where a stage was left out, and why it was."""
         recall, ranking = self._recall[lane], self._ranking[lane]
         if not recall.allows():
-            return None, None, [_left_out(recall, recall.resting(), len(questions))]
+            return None, None, [_left_out(recall, recall.resting())]
         filters = [question.filters for question in questions]
         rank = ranking.allows()
         started = self._stages[lane].start(
@@ -261,17 +278,15 @@ class Router:
             candidates = await recall.result(started.candidates)
         except UnavailableError as error:
             started.drop_scores()
-            return None, None, [_left_out(recall, error, len(questions))]
+            return None, None, [_left_out(recall, error)]
         try:
             if started.scores is None:
                 raise ranking.resting()
             return candidates, await ranking.result(started.scores), []
         except UnavailableError as error:
-            return candidates, None, [_left_out(ranking, error, len(questions))]
+            return candidates, None, [_left_out(ranking, error)]
 
 
-def _left_out(guard: Guard, error: UnavailableError, n_answers: int) -> Degradation:
-    """Return what to say of a stage that an answer does without, and count it."""
-    why = str(error.args[-1])
-    DEGRADED.labels(guard.stage, why).inc(n_answers)
-    return Degradation(guard.stage, why)
+def _left_out(guard: Guard, error: UnavailableError) -> Degradation:
+    """Return what to say of a stage that an answer does without."""
+    return Degradation(guard.stage, str(error.args[-1]))

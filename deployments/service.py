@@ -67,6 +67,7 @@ class Service:
         return {
             "in_force": in_force.document.model_dump(mode="json") if in_force else None,
             "wanted_version": wanted.version if wanted else None,
+            "trouble": self.traffic.trouble,
             "lanes": {lane: showcase.bundle for lane, showcase in in_force.lanes.items()} if in_force else {},
             "replicas": [
                 {"lane": lane, "loaded": holding.loaded, "wanted": holding.wanted}
@@ -90,6 +91,12 @@ class Service:
         for refused in report["refused"]:
             labels = f'lane="{refused["lane"]}",bundle="{refused["bundle"]}",state="refused"'
             yield f"marquee_bundle_info{{{labels}}} 1"
+        yield "# HELP marquee_traffic_version Version of the traffic document in force in the router asked"
+        yield "# TYPE marquee_traffic_version gauge"
+        yield f"marquee_traffic_version {(report['in_force'] or {}).get('version', 0)}"
+        yield "# HELP marquee_traffic_unusable 1 while the document that is there cannot be used"
+        yield "# TYPE marquee_traffic_unusable gauge"
+        yield f"marquee_traffic_unusable {int(report['trouble'] is not None)}"
         for name, value in (("entries", self.router.cache.n_entries), ("bytes", self.router.cache.n_bytes)):
             yield f"# HELP marquee_cache_{name} Held in the cache of the router that was asked"
             yield f"# TYPE marquee_cache_{name} gauge"

@@ -8,7 +8,7 @@ from deployments.autoscaling.settings import AutoscalingSettings
 from deployments.overload_settings import OverloadSettings, RateLimits
 from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_writer import ExposureConfig
-from recsys.rollout.traffic import LANES, Name
+from recsys.rollout.names import LANES, Name
 
 
 class Replicas(FrozenModel):
@@ -77,6 +77,9 @@ class Limits(FrozenModel):
 
     max_events: PositiveInt = 1_000
     """Events in one call."""
+
+    choose_arm: bool = True
+    """Whether a client may ask for an arm with the header ``X-Marquee-Arm``."""
 
 
 class ExposureSettings(FrozenModel):

@@ -1,37 +1,77 @@
 """Which traffic document is in force in a router: a new one is taken over when its lanes are ready for it."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
 
 from deployments.lane import BundleHolder, Holding
+from deployments.metrics import TRAFFIC_REFUSED
+from deployments.question import Question
 from deployments.showcase import Showcase
 from deployments.stages import LaneStages
 from recsys.core.errors import RecsysError, UnavailableError
-from recsys.rollout.traffic import TrafficDocument, deal
+from recsys.rollout.dealing import Dealer
+from recsys.rollout.traffic import Shadow, TrafficDocument
 from recsys.rollout.traffic_store import TrafficStore
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+class Route(NamedTuple):
+    """Where a question goes."""
+
+    arm: str
+    lane: str
+    showcase: Showcase
+    override: bool = False  # not by chance alone: not for statistics
+    experiments: Mapping[str, str] = MappingProxyType({})  # name -> arm, where chance decided
+
+
+class Routed(NamedTuple):
+    """A question, as the experiments that it takes part in want it answered, and where it goes."""
+
+    question: Question
+    route: Route
+
+
+@dataclass(frozen=True)
 class InForce:
     """A document, and the lanes that can serve by it."""
 
     document: TrafficDocument
     lanes: Mapping[str, Showcase]  # at least one
 
-    def deal(self, user_ids: Sequence[str]) -> list[tuple[str, str]]:
-        """Return arm and lane of each user; who belongs to a lane that is not ready goes to one that is."""
-        rows = deal(self.document, user_ids).arm_rows
-        ready = [arm for arm in self.document.arms if arm.lane in self.lanes]
-        routes = [
-            (arm.arm, arm.lane) if arm.lane in self.lanes else (ready[0].arm, ready[0].lane)
-            for arm in self.document.arms
-        ]
-        return [routes[row] for row in np.asarray(rows).tolist()]
+    @cached_property
+    def dealer(self) -> Dealer:
+        """Who gets which arm."""
+        return Dealer(self.document)
+
+    def route(self, question: Question) -> Routed:
+        """Return where a question goes; who belongs to a lane that is not ready goes to one that is.
+
+        Raises:
+            FieldError: it asks for an arm that is not there.
+        """
+        if question.wishes:
+            self.dealer.check(question.wishes)
+        place = self.dealer.deal(question.unit, question.user_id, question.wishes)
+        arm, override = place.arm, place.override
+        if arm.lane not in self.lanes:
+            arm, override = next(one for one in self.document.arms if one.lane in self.lanes), True
+        if place.knobs and question.variety is None:
+            question = replace(question, variety=place.knobs.get("variety"))
+        showcase = self.lanes[arm.lane]
+        return Routed(question, Route(arm.arm, arm.lane, showcase, override, place.experiments))
+
+    @property
+    def shadow(self) -> Shadow | None:
+        """The lane that works unseen, when it is ready to."""
+        shadow = self.document.shadow
+        return shadow if shadow is not None and shadow.lane in self.lanes else None
 
     @property
     def first(self) -> Showcase:
@@ -57,20 +97,26 @@ def take_over(
         own: lane -> what this router holds of the bundle that ``wanted`` names for it.
         holdings: lane -> what each replica holds; a lane whose replicas do not answer is missing.
     """
-    used = {arm.lane for arm in wanted.arms}
+    used = {arm.lane for arm in wanted.arms if arm.arm not in wanted.killed}
+    named = used | ({wanted.shadow.lane} if wanted.shadow is not None else set())
+    before = {} if now is None else now.lanes
     ready = {
         lane: own[lane]
-        for lane in used & own.keys() & holdings.keys()
-        if all(wanted.lanes[lane] in holding.loaded for holding in holdings[lane])
+        for lane in named & own.keys()
+        if _all_hold(holdings.get(lane, ()), wanted.lanes[lane])
+        or (lane in before and before[lane].bundle == wanted.lanes[lane])  # it served by it a moment ago
     }
-    if ready.keys() == used:
-        complete = now is not None and now.document.version == wanted.version and now.lanes.keys() == used
-        return now if complete else InForce(wanted, ready)
+    same = now is not None and now.document.version == wanted.version
+    if used <= ready.keys():
+        return now if same and before.keys() == ready.keys() else InForce(wanted, ready)
     usable = {lane: own[lane] for lane in used & own.keys()}
-    begun = now is not None and now.document.version == wanted.version and len(usable) > len(now.lanes)
-    if usable and (now is None or begun):
+    if usable and (now is None or (same and len(usable) > len(before))):
         return InForce(wanted, usable)
     return now
+
+
+def _all_hold(holdings: Sequence[Holding], bundle: str | None) -> bool:
+    return bool(holdings) and all(bundle in holding.loaded for holding in holdings)
 
 
 _SILENT_LOOKS = 5  # two seconds each, or a little more
@@ -95,6 +141,7 @@ class TrafficFollower:
         self._holders = holders
         self._stages = stages
         self._wanted: TrafficDocument | None = None
+        self._trouble: str | None = None
         self._in_force: InForce | None = None
         self._holdings: dict[str, list[Holding]] = {}
         self._heard: dict[str, tuple[int, list[Holding]]] = {}  # lane -> looks since it answered, and what
@@ -103,6 +150,11 @@ class TrafficFollower:
     def wanted(self) -> TrafficDocument | None:
         """The latest document; None before the first was found."""
         return self._wanted
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the document that is there now cannot be used; None when it can."""
+        return self._trouble
 
     @property
     def in_force(self) -> InForce | None:
@@ -119,8 +171,12 @@ class TrafficFollower:
         try:
             document = self._traffic.changed_since(self._wanted.version if self._wanted else 0)
         except RecsysError as error:
-            _log.warning("the router keeps its traffic document: %s", error)
+            TRAFFIC_REFUSED.inc()
+            if self._trouble is None:
+                _log.warning("the router keeps its traffic document: %s", error)
+            self._trouble = str(error)
         else:
+            self._trouble = None
             self._wanted = document or self._wanted
         self._decide()
 
@@ -132,20 +188,24 @@ class TrafficFollower:
         return self._heard.get(lane, (0, ()))[1]
 
     async def look(self) -> None:
-        """Read, then ask the lanes that are in use what they hold, and decide."""
+        """Read, then ask the lanes that have a bundle what they hold, and decide."""
         self.read()
         if self._wanted is None:
             return
-        holdings = {}
-        for lane in {arm.lane for arm in self._wanted.arms} & self._stages.keys():
-            try:
-                holdings[lane] = await self._stages[lane].holdings()
-            except UnavailableError as error:
-                _log.info("lane %s does not say what it holds: %s", lane, error)
+        lanes = [lane for lane, bundle in self._wanted.lanes.items() if bundle and lane in self._stages]
+        said = await asyncio.gather(*(self._asked(lane) for lane in lanes))
+        holdings = {lane: held for lane, held in zip(lanes, said, strict=True) if held is not None}
         self._holdings = holdings
         silent = {lane: (n + 1, held) for lane, (n, held) in self._heard.items() if n < _SILENT_LOOKS}
         self._heard = silent | {lane: (0, held) for lane, held in holdings.items()}
         self._decide()
+
+    async def _asked(self, lane: str) -> list[Holding] | None:
+        try:
+            return await self._stages[lane].holdings()
+        except UnavailableError as error:
+            _log.info("lane %s does not say what it holds: %s", lane, error)
+            return None
 
     def refused(self) -> dict[str, dict[str, str]]:
         """Return lane -> bundle -> why it is refused, by the router or any replica."""

@@ -78,9 +78,18 @@ def arm_rows(places: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np
     Raises:
         FieldError: the shares are not shares of 1.
     """
+    return np.searchsorted(edges_of(shares), places, side="right")
+
+
+def edges_of(shares: Sequence[float]) -> list[float]:
+    """Return where each arm but the last ends on [0, 1).
+
+    Raises:
+        FieldError: the shares are not shares of 1.
+    """
     check_shares(shares)
-    edges = np.round(np.cumsum(shares[:-1], dtype=np.float64), _EDGE_DECIMALS)
-    return np.searchsorted(edges, places, side="right")
+    edges: list[float] = np.round(np.cumsum(shares[:-1], dtype=np.float64), _EDGE_DECIMALS).tolist()
+    return edges
 
 
 def check_shares(shares: Sequence[float]) -> None:

@@ -4,28 +4,19 @@ Small, versioned, replaced as a whole. A document that contradicts itself cannot
 can serve by it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, field_validator, model_validator
 
 from recsys.core.errors import FieldError, NotFoundError
 from recsys.core.settings import FrozenModel
-from recsys.experiments.assignment import assign_many, check_shares
-from recsys.registry.manifest import NAME_PATTERN
-
-LANES = ("blue", "green")
-ROLLOUT_EXPERIMENT = "rollout"  # the name under which users are dealt to the arms of a rollout
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-BundleName = Annotated[str, Field(pattern=NAME_PATTERN)]
+from recsys.experiments.assignment import check_shares
+from recsys.rollout.names import LANES, ROLLOUT_EXPERIMENT, STABLE, BundleName, Name
+from recsys.rollout.state import RolloutState
 
 
 class Arm(FrozenModel):
-    """What users are assigned to."""
+    """What users are assigned to in a rollout."""
 
     arm: Name
     """Its name, for example ``stable`` or ``canary``."""
@@ -35,11 +26,72 @@ class Arm(FrozenModel):
     """Which part of the users belongs to it; 0 keeps the arm ready for overrides alone."""
 
 
+class Knobs(FrozenModel):
+    """What an arm of an experiment changes about the lists; None leaves it as it is."""
+
+    variety: float | None = Field(default=None, ge=0, le=1)
+    """Weight of unlikeness in reranking, for requests that do not say themselves."""
+
+    @property
+    def turned(self) -> dict[str, float]:
+        """The knobs that are not left as they are."""
+        return {name: value for name, value in dict(self).items() if value is not None}
+
+
+class ExperimentArm(FrozenModel):
+    """What users are assigned to in an experiment."""
+
+    arm: Name
+    share: float = Field(ge=0, le=1)
+    knobs: Knobs = Knobs()
+
+
+class Experiment(FrozenModel):
+    """A comparison of fixed shares, besides the rollout and independent of it and of all others."""
+
+    name: Name
+    salt: str = Field(min_length=1, max_length=128)
+    """Deals the users to the arms."""
+    arms: tuple[ExperimentArm, ...] = Field(min_length=2)
+    """The first is the control."""
+    started_s: float = Field(ge=0)
+    """When it began, Unix time."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.name == ROLLOUT_EXPERIMENT:
+            raise ValueError(f"no experiment is called {ROLLOUT_EXPERIMENT}")
+        _check_names([arm.arm for arm in self.arms])
+        _check_shares([arm.share for arm in self.arms])
+        return self
+
+    @property
+    def turned(self) -> set[str]:
+        """The knobs that any of its arms turns."""
+        return {name for arm in self.arms for name in arm.knobs.turned}
+
+
+class Shadow(FrozenModel):
+    """A lane that is asked what the answering lane is asked; nobody sees what it says."""
+
+    lane: Name
+    share: float = Field(gt=0, le=1)
+    """Of the requests."""
+
+
+class Kill(FrozenModel):
+    """An arm that nobody may be in, whatever shares and overrides say."""
+
+    at_s: float = Field(ge=0)
+    by: str
+    why: str = ""
+
+
 class TrafficDocument(FrozenModel):
     """Which lane serves which bundle, and which share of users goes to which arm."""
 
     format: Literal["marquee-traffic"] = "marquee-traffic"
-    format_version: Literal[1] = 1
+    format_version: Literal[1, 2] = 2
     version: PositiveInt
     """One more with every change."""
     lanes: dict[Name, BundleName | None]
@@ -49,28 +101,53 @@ class TrafficDocument(FrozenModel):
     salt: str = Field(min_length=1, max_length=128)
     """Deals the users to the arms; another one deals them anew."""
     overrides: dict[str, Name] = Field(default_factory=dict)
-    """User id -> arm, whatever their hash says; such users are kept out of statistics."""
+    """User id -> arm, whatever their hash says; such users are kept out of statistics. One who is sent to an
+    arm that is not there is dealt like all others."""
+    experiments: tuple[Experiment, ...] = ()
+    """Under way, besides the rollout."""
+    shadow: Shadow | None = None
+    """The lane that works unseen."""
+    killed: dict[str, Kill] = Field(default_factory=dict)
+    """Arms that nobody may be in: ``canary``, or ``<experiment>/<arm>``; their users get the first arm. Only
+    people write here: what the controller writes carries it on."""
+    rollout: RolloutState | None = None
+    """The rollout that is under way, or the last one."""
     updated_s: float = Field(ge=0)
     """When this version was made, Unix time."""
     updated_by: str = ""
     """Who made it: a person, or the rollout controller."""
 
+    @field_validator("format_version")
+    @classmethod
+    def _upgraded(cls, version: int) -> int:
+        return max(version, 2)
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        names = [arm.arm for arm in self.arms]
-        if len(set(names)) < len(names):
-            raise ValueError(f"arms have one name each, not {', '.join(names)}")
+        _check_names([arm.arm for arm in self.arms])
         for arm in self.arms:
             if self.lanes.get(arm.lane) is None:
                 raise ValueError(f"arm {arm.arm} is served by lane {arm.lane}, which has no bundle")
-        for user_id, name in self.overrides.items():
-            if name not in names:
-                raise ValueError(f"user {user_id!r} is sent to arm {name}, which does not exist")
-        try:
-            check_shares([arm.share for arm in self.arms])
-        except FieldError as error:
-            raise ValueError(str(error)) from error
+        _check_shares([arm.share for arm in self.arms])
+        if self.arms[0].arm in self.killed:
+            raise ValueError(f"arm {self.arms[0].arm} is where the users of killed arms go")
+        if self.shadow is not None and self.lanes.get(self.shadow.lane) is None:
+            raise ValueError(f"the shadow is served by lane {self.shadow.lane}, which has no bundle")
+        self._check_experiments()
         return self
+
+    def _check_experiments(self) -> None:
+        turned: dict[str, str] = {}
+        for experiment in self.experiments:
+            for knob in experiment.turned:
+                if knob in turned:
+                    raise ValueError(f"{turned[knob]} and {experiment.name} both turn {knob}")
+            turned |= dict.fromkeys(experiment.turned, experiment.name)
+            if f"{experiment.name}/{experiment.arms[0].arm}" in self.killed:
+                raise ValueError(f"the control of {experiment.name} is where users of its killed arms go")
+        names = [experiment.name for experiment in self.experiments]
+        if len(set(names)) < len(names):
+            raise ValueError(f"experiments have one name each, not {', '.join(names)}")
 
     @property
     def shares(self) -> dict[str, float]:
@@ -94,7 +171,7 @@ class TrafficDocument(FrozenModel):
         Raises:
             FieldError: the changed document contradicts itself.
         """
-        fields = {**self.model_dump(), "updated_s": updated_s, "updated_by": updated_by, **changes}
+        fields = {**dict(self), "updated_s": updated_s, "updated_by": updated_by, **changes}
         try:
             return type(self).model_validate({**fields, "version": self.version + 1})
         except ValidationError as error:
@@ -108,28 +185,20 @@ def first_document(bundle: str, *, salt: str, updated_s: float, updated_by: str 
     return TrafficDocument(
         version=1,
         lanes={lane: bundle if lane == LANES[0] else None for lane in LANES},
-        arms=(Arm(arm="stable", lane=LANES[0], share=1.0),),
+        arms=(Arm(arm=STABLE, lane=LANES[0], share=1.0),),
         salt=salt,
         updated_s=updated_s,
         updated_by=updated_by,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Dealt:
-    """The arms of some users."""
-
-    arm_rows: NDArray[np.intp]  # shape (users,): rows of the document's arms
-    overridden: NDArray[np.bool_]  # shape (users,): sent there by name, not by chance; not for statistics
+def _check_names(names: list[str]) -> None:
+    if len(set(names)) < len(names):
+        raise ValueError(f"arms have one name each, not {', '.join(names)}")
 
 
-def deal(document: TrafficDocument, user_ids: Sequence[str]) -> Dealt:
-    """Return the arm of every user: overrides by name, all others by their hash."""
-    rows = assign_many(ROLLOUT_EXPERIMENT, user_ids, document.shares, salt=document.salt)
-    overridden = np.zeros(len(user_ids), dtype=np.bool_)
-    if document.overrides:
-        row_of = {arm.arm: row for row, arm in enumerate(document.arms)}
-        for position, user_id in enumerate(user_ids):
-            if (name := document.overrides.get(user_id)) is not None:
-                rows[position], overridden[position] = row_of[name], True
-    return Dealt(rows, overridden)
+def _check_shares(shares: list[float]) -> None:
+    try:
+        check_shares(shares)
+    except FieldError as error:
+        raise ValueError(str(error)) from error

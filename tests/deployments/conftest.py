@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -36,7 +36,7 @@ from recsys.recall.candidates import NOT_NAMED, Candidates
 from recsys.recall.sources import SOURCE_NAMES
 from recsys.registry.bundle import BundleReader
 from recsys.reranking.rerank import RerankingConfig
-from recsys.rollout.traffic import TrafficDocument, first_document
+from recsys.rollout.traffic import Arm, TrafficDocument, first_document
 from recsys.state.sqlite import SqliteUserState
 from recsys.state.store import Applied, UserState
 
@@ -45,7 +45,7 @@ Mood = Literal["well", "down", "late"]
 N_ITEMS = 12
 N_CANDIDATES = 8
 NOW_S = 1_000_000.0
-BUNDLE = "b" * 16
+BUNDLE, CANARY_BUNDLE = "b" * 16, "c" * 16
 POPULAR = (3, 1, 4, 0, 2, 5, 6, 7, 8, 9, 10)  # item 11 is not available
 DEADLINE_S = 0.05
 
@@ -83,6 +83,7 @@ class FakeStages:
     holds: tuple[str, ...] = (BUNDLE,)
     batches: list[int] = field(default_factory=list)
     asked_bundles: list[str] = field(default_factory=list)
+    hurdle: asyncio.Event | None = None  # nothing comes of a call before it is set
 
     def start(
         self,
@@ -96,7 +97,7 @@ class FakeStages:
         self.batches.append(len(users))
         self.asked_bundles.append(bundle)
         named = self._named(users, n, filters)
-        found = asyncio.ensure_future(_in_mood(self.recall, "recall", named))
+        found = asyncio.ensure_future(_in_mood(self.recall, "recall", named, self.hurdle))
         if not rank:
             return Started(found, None)
         scores = np.where(named.item_rows == NO_ITEM, -np.inf, -named.item_rows.astype(np.float32))
@@ -105,7 +106,7 @@ class FakeStages:
     async def holdings(self) -> list[Holding]:
         if self.recall == "down":
             raise UnavailableError("lane", "no replica")
-        return [Holding("blue", BUNDLE, self.holds, {}, 1)]
+        return [Holding("", None, self.holds, {}, 1)]
 
     def _named(self, users: UserBatch, n: int, filters: Sequence[Filters | None] | None) -> Candidates:
         blocked = users.blocked(N_ITEMS) | ~self.showcase.catalogue.available
@@ -124,7 +125,9 @@ class FakeStages:
 Result = TypeVar("Result")
 
 
-async def _in_mood(mood: Mood, stage: str, result: Result) -> Result:
+async def _in_mood(mood: Mood, stage: str, result: Result, hurdle: asyncio.Event | None = None) -> Result:
+    if hurdle is not None:
+        await hurdle.wait()
     if mood == "down":
         raise UnavailableError(stage, "ActorDiedError")
     if mood == "late":
@@ -206,13 +209,15 @@ class FakeTraffic:
 
 @dataclass
 class Replica:
-    """A service and the fakes beneath it."""
+    """A service and the fakes beneath it; ``canary`` are the stages of the other lane, which is idle."""
 
     service: Service
     stages: FakeStages
     state: FakeState
     log: FakeLog
     traffic: FakeTraffic
+    canary: FakeStages
+    holders: Sequence[BundleHolder[Showcase]]
 
 
 @pytest.fixture
@@ -233,32 +238,41 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
         cache: AnswerCache | None = None,
         exposures: Exposures | None = None,
         overload: OverloadSettings | None = None,
+        deadline_s: float = DEADLINE_S,
     ) -> Replica:
         stages = FakeStages(showcase, recall, ranking)
+        canary = FakeStages(showcase, holds=(CANARY_BUNDLE,))
+        lanes = {"blue": stages, "green": canary}
         store = FakeState(SqliteUserState(tmp_path / database), state)
         fake_log = FakeLog(mood=log)
         traffic = FakeTraffic(first_document(BUNDLE, salt="s", updated_s=0.0))
 
         def opened(bundle: str) -> BundleReader:
-            raise NotFoundError("bundle", bundle)
+            if not loaded:
+                raise NotFoundError("bundle", bundle)
+            return _reader(bundle)
 
-        holder: BundleHolder[Showcase] = BundleHolder(
-            "blue",
-            lambda _: showcase,
-            open_bundle=opened if not loaded else lambda _: _no_reader(),
-            traffic=traffic,
-            clock=monotonic_clock,
-            retry_refused_s=1.0,
-        )
-        holder.refresh()
-        follower = TrafficFollower(traffic, {"blue": holder}, {"blue": stages})
+        holders: dict[str, BundleHolder[Showcase]] = {
+            lane: BundleHolder(
+                lane,
+                lambda reader: replace(showcase, bundle=reader.name),
+                open_bundle=opened,
+                traffic=traffic,
+                clock=monotonic_clock,
+                retry_refused_s=1.0,
+            )
+            for lane in lanes
+        }
+        follower = TrafficFollower(traffic, holders, lanes)
+        for holder in holders.values():
+            holder.refresh()
         follower.read()
         router = Router(
             lambda: follower.in_force,
-            {"blue": stages},
+            lanes,
             store,
             batch=batch or BatchSettings(),
-            deadlines=Deadlines(state_s=1.0, recall_s=DEADLINE_S, ranking_s=DEADLINE_S),
+            deadlines=Deadlines(state_s=1.0, recall_s=deadline_s, ranking_s=deadline_s),
             breaker=BreakerSettings(failures=3, rest_s=60.0),
             clock=monotonic_clock,
             cache=cache,
@@ -273,7 +287,7 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
             lambda: NOW_S,
             monotonic_clock,
         )
-        made.append(Replica(service, stages, store, fake_log, traffic))
+        made.append(Replica(service, stages, store, fake_log, traffic, canary, list(holders.values())))
         return made[-1]
 
     yield make
@@ -283,11 +297,11 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
         replica.state.close()
 
 
-def _no_reader() -> BundleReader:
+def _reader(bundle: str) -> BundleReader:
     class NoReader:
-        """Nothing is read from it: the fake loader has its showcase already."""
+        """Nothing is read from it but its name: the fake loader has its showcase already."""
 
-        name = BUNDLE
+        name = bundle
 
         def array(self, name: str) -> NDArray[np.float32]:
             raise NotImplementedError(name)
@@ -299,3 +313,27 @@ def _no_reader() -> BundleReader:
             raise NotImplementedError(name)
 
     return NoReader()
+
+
+@pytest.fixture
+def ramp() -> Callable[..., None]:
+    """Bring a document into force that sends a share of the users to the canary; further fields as given."""
+
+    def bring(replica: Replica, share: float, **changes: object) -> None:
+        traffic = replica.traffic
+        assert traffic.document is not None
+        traffic.document = traffic.document.successor(
+            updated_s=1.0,
+            updated_by="test",
+            lanes={"blue": BUNDLE, "green": CANARY_BUNDLE},
+            arms=(
+                Arm(arm="stable", lane="blue", share=1 - share),
+                Arm(arm="canary", lane="green", share=share),
+            ),
+            **changes,
+        )
+        for holder in replica.holders:
+            holder.refresh()
+        asyncio.run(replica.service.traffic.look())
+
+    return bring

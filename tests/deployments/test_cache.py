@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,13 +12,14 @@ from deployments.cursor import item_hashes
 from deployments.question import Answer, Degradation, Question, SessionItem, ShownItem
 from deployments.settings import CacheSettings
 from deployments.showcase import Showcase
+from deployments.traffic import Route, Routed
 from recsys.pipeline.filters import Filters
 from recsys.state.store import EMPTY, UserState
 
 question = partial(replace, Question(request_id="r", now_s=0.0, user_id="ada"))
 KNOWN = UserState(("i1",), np.array([1.0]), frozenset({"i1"}), None, None, b"v1")
 BASE = Key(
-    Kind.UNCHANGED, "ada", b"v1", 1, "b", "stable", 10, 0, None, 0.0,
+    Kind.UNCHANGED, "ada", b"v1", "b", "stable", 10, 0, None, 0.0,
     explain=False, exclude_ids=(), session=(), shown=b"",
 )  # fmt: skip
 
@@ -172,10 +174,8 @@ def test_a_cache_that_is_off_keeps_nothing() -> None:
     assert cache.n_entries == 0
 
 
-def key(
-    showcase: Showcase, asked: Question, state: UserState = KNOWN, *, arm: str = "stable", version: int = 1
-) -> Key | None:
-    return key_of(asked, state, kind=None, arm=arm, showcase=showcase, policy_version=version)
+def key(showcase: Showcase, asked: Question, state: UserState = KNOWN, *, arm: str = "stable") -> Key | None:
+    return key_of(asked, state, kind=None, arm=arm, showcase=showcase)
 
 
 @pytest.mark.parametrize(
@@ -203,16 +203,15 @@ def test_whatever_changes_the_answer_changes_the_key(showcase: Showcase, asked: 
     assert plain != changed
 
 
-def test_state_arm_bundle_and_policy_change_the_key(showcase: Showcase) -> None:
+def test_state_arm_and_bundle_change_the_key(showcase: Showcase) -> None:
     keys = [
         key(showcase, question()),
         key(showcase, question(), replace(KNOWN, version=b"v2")),
         key(showcase, question(), arm="canary"),
         key(replace(showcase, bundle="c" * 16), question()),
-        key(showcase, question(), version=2),
     ]
     assert None not in keys
-    assert len(set(keys)) == 5
+    assert len(set(keys)) == 4
 
 
 def test_the_request_itself_is_no_part_of_the_key(showcase: Showcase) -> None:
@@ -255,17 +254,32 @@ def test_a_state_that_cannot_tell_when_it_changes_is_not_cached(showcase: Showca
 
 
 def test_a_popular_list_is_everybodys(showcase: Showcase) -> None:
-    found = key_of(question(), KNOWN, kind=Kind.POPULAR, arm="stable", showcase=showcase, policy_version=1)
+    found = key_of(question(), KNOWN, kind=Kind.POPULAR, arm="stable", showcase=showcase)
     assert found is not None
     assert (found.user_id, found.state_version) == (None, b"")
 
 
-def rounds(cache: AnswerCache, *keys: Key | None) -> Round:
-    asked = [question(request_id=f"{place}") for place in range(len(keys))]
-    return Round(cache, asked, keys, as_of_s=cache.now_s())
+@pytest.fixture
+def rounds(showcase: Showcase) -> Callable[..., Round]:
+    def make(cache: AnswerCache, *keys: Key | None, route: Route | None = None) -> Round:
+        route = route or Route("stable", "blue", showcase)
+        asked = [Routed(question(request_id=f"{place}"), route) for place in range(len(keys))]
+        return Round(cache, asked, keys, as_of_s=cache.now_s())
+
+    return make
 
 
-def test_the_same_question_twice_in_a_batch_is_computed_once() -> None:
+def test_an_answer_from_the_cache_says_how_its_asker_came_to_the_arm(
+    showcase: Showcase, rounds: Callable[..., Round]
+) -> None:
+    cache, _ = made()
+    cache.put(BASE, answer("i1"), 0.0)
+    asked = Route("stable", "blue", showcase, override=True, experiments={"length": "short"})
+    [found] = rounds(cache, BASE, route=asked).complete()
+    assert (found.cached, found.override, found.experiments) == (True, True, {"length": "short"})
+
+
+def test_the_same_question_twice_in_a_batch_is_computed_once(rounds: Callable[..., Round]) -> None:
     cache, _ = made()
     batch = rounds(cache, BASE, keyed(top_n=3), BASE, None, None)
     assert batch.to_compute == [0, 1, 3, 4]
@@ -278,7 +292,9 @@ def test_the_same_question_twice_in_a_batch_is_computed_once() -> None:
     assert rounds(cache, BASE, None).to_compute == [1]
 
 
-def test_what_is_degraded_is_shared_in_its_batch_says_so_and_is_not_kept() -> None:
+def test_what_is_degraded_is_shared_in_its_batch_says_so_and_is_not_kept(
+    rounds: Callable[..., Round],
+) -> None:
     cache, _ = made()
     batch = rounds(cache, BASE, BASE)
     missing = Degradation("recall", "deadline")
@@ -287,7 +303,7 @@ def test_what_is_degraded_is_shared_in_its_batch_says_so_and_is_not_kept() -> No
     assert rounds(cache, BASE).to_compute == [0]
 
 
-def test_each_answer_has_a_list_of_what_is_missing_of_its_own() -> None:
+def test_each_answer_has_a_list_of_what_is_missing_of_its_own(rounds: Callable[..., Round]) -> None:
     cache, _ = made()
     first = rounds(cache, BASE)
     first.answers[0] = answer("i0")

@@ -137,12 +137,25 @@ def test_a_batch_asks_the_stages_once_for_what_is_the_same_and_not_for_what_is_k
     assert [answer.cached for answer in found] == [True, False, True, False]
 
 
-def test_a_new_traffic_document_makes_all_lists_anew(replica_of: Replicas) -> None:
+def test_a_new_traffic_document_that_changes_no_list_keeps_them(replica_of: Replicas) -> None:
     replica = replica_of(cache=cache())
     answers(replica, question())
     replica.traffic.document = replica.traffic.document.successor(updated_s=1.0, updated_by="test")
     asyncio.run(replica.service.traffic.look())
-    assert not answers(replica, question())[0].cached
+    assert answers(replica, question())[0].cached
+
+
+def test_an_experiment_that_turns_a_knob_makes_lists_anew(replica_of: Replicas) -> None:
+    replica = replica_of(cache=cache())
+    answers(replica, question())
+    arms = [{"arm": "control", "share": 0.0}, {"arm": "varied", "share": 1.0, "knobs": {"variety": 0.5}}]
+    experiment = {"name": "variety", "salt": "v", "arms": arms, "started_s": 0.0}
+    replica.traffic.document = replica.traffic.document.successor(
+        updated_s=1.0, updated_by="test", experiments=[experiment]
+    )
+    asyncio.run(replica.service.traffic.look())
+    [answer] = answers(replica, question())
+    assert (answer.cached, answer.experiments) == (False, {"variety": "varied"})
 
 
 def test_a_popular_list_is_made_once(replica_of: Replicas) -> None:

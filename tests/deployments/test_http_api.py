@@ -81,7 +81,9 @@ def wrong_fields(answer: httpx.Response) -> list[str]:
 def test_every_path_stands_with_and_without_its_version(replica_of: Replicas, path: str) -> None:
     answer = call(replica_of(), "POST", path, {"user_id": "ada", "top_n": 2})
     assert shown(answer) == ["i3", "i4"]
-    assert set(answer.json()) == {"request_id", "items", "arm", "bundle", "cursor", "degraded", "cached"}
+    assert set(answer.json()) == {
+        "request_id", "items", "arm", "bundle", "cursor", "degraded", "cached", "override", "experiments",
+    }  # fmt: skip
 
 
 def test_ids_may_be_whole_numbers(replica_of: Replicas) -> None:

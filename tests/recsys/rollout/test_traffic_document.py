@@ -1,9 +1,15 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recsys.core.errors import FieldError, NotFoundError
-from recsys.rollout.traffic import Arm, TrafficDocument, deal, first_document
+from recsys.rollout.traffic import (
+    Arm,
+    Experiment,
+    ExperimentArm,
+    Kill,
+    Knobs,
+    TrafficDocument,
+    first_document,
+)
 
 A, B = "a" * 16, "b" * 16
 
@@ -26,7 +32,6 @@ def test_the_first_document_sends_everybody_to_stable_on_blue() -> None:
     assert (document.version, document.lanes) == (1, {"blue": A, "green": None})
     assert document.shares == {"stable": 1.0}
     assert document.bundle_of(document.arms[0]) == A
-    assert deal(document, ["ada", "bob"]).arm_rows.tolist() == [0, 0]
 
 
 def test_a_successor_is_one_version_on_and_says_who_made_it() -> None:
@@ -51,7 +56,6 @@ def test_a_successor_is_one_version_on_and_says_who_made_it() -> None:
         ({"arms": [{"arm": "stable", "lane": "blue", "share": 1.0, "weight": 1}]}, "weight"),
         ({"lanes": {"blue": "latest"}}, "lanes.blue"),
         ({"lanes": {"blue": None}}, "blue, which has no bundle"),
-        ({"overrides": {"ada": "canary"}}, "'ada' is sent to arm canary, which does not exist"),
         ({"salt": ""}, "salt"),
         ({"stickiness": 1}, "stickiness"),
     ],
@@ -73,14 +77,47 @@ def test_a_document_survives_json() -> None:
     assert TrafficDocument.model_validate_json(document.model_dump_json()) == document
 
 
-def test_an_override_sends_a_user_by_name_and_marks_them() -> None:
-    dealt = deal(ramped(0.0, ada="canary", bob="stable"), ["eve", "ada", "bob"])
-    assert dealt.arm_rows.tolist() == [0, 1, 0]
-    assert dealt.overridden.tolist() == [False, True, True]
+def test_a_document_of_the_first_format_is_read_as_one_of_this() -> None:
+    fields = first_document(A, salt="s", updated_s=0.0).model_dump(mode="json")
+    for added in ("experiments", "shadow", "killed", "rollout"):
+        del fields[added]
+    document = TrafficDocument.model_validate({**fields, "format_version": 1})
+    assert document == first_document(A, salt="s", updated_s=0.0)
 
 
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_users_move_only_towards_the_canary_while_its_share_grows(one: float, other: float) -> None:
-    user_ids = [f"u{n}" for n in range(50)]
-    before, after = (deal(ramped(share), user_ids).arm_rows for share in sorted((one, other)))
-    assert (before <= after).all()  # row 1 is the canary
+def experiment(name: str, knobs: Knobs) -> Experiment:
+    arms = (ExperimentArm(arm="control", share=0.5), ExperimentArm(arm="other", share=0.5, knobs=knobs))
+    return Experiment(name=name, salt=name, arms=arms, started_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"killed": {"stable": Kill(at_s=0.0, by="ada")}}, "stable is where the users of killed arms go"),
+        ({"shadow": {"lane": "green", "share": 0.5}}, "green, which has no bundle"),
+        ({"experiments": [experiment("a", Knobs())] * 2}, "one name each, not a, a"),
+        (
+            {"experiments": [experiment(name, Knobs(variety=0.5)) for name in ("a", "b")]},
+            "a and b both turn variety",
+        ),
+        (
+            {
+                "experiments": [experiment("a", Knobs())],
+                "killed": {"a/control": Kill(at_s=0.0, by="ada")},
+            },
+            "control of a is where",
+        ),
+    ],
+)
+def test_kills_shadows_and_experiments_cannot_contradict_each_other(
+    changes: dict[str, object], said: str
+) -> None:
+    now = first_document(A, salt="s", updated_s=0.0)
+    with pytest.raises(FieldError) as refused:
+        now.successor(updated_s=1.0, updated_by="ada", **changes)
+    assert said in str(refused.value)
+
+
+def test_no_experiment_has_the_name_of_the_rollout() -> None:
+    with pytest.raises(ValueError, match="no experiment is called rollout"):
+        experiment("rollout", Knobs())

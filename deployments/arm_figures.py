@@ -1,0 +1,51 @@
+"""What a router counts of each arm: what guardrails compare."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from deployments.lists import Listed
+from deployments.metrics import ARM_ANSWERS, ARM_SECONDS, DEGRADED
+from deployments.question import Answer, Degradation
+from deployments.traffic import Routed
+
+SHADOW_ARM = "shadow"
+"""Under this name stands what the lane did that works unseen."""
+
+
+def count_answers(
+    asked: Sequence[Routed], listed: Sequence[Listed], missing: Sequence[list[Degradation]]
+) -> None:
+    """Count answers that were computed; those of the cache say nothing of an arm."""
+    counts: Counter[tuple[str, str]] = Counter()
+    missed: Counter[Degradation] = Counter()
+    for (question, route), (items, n_named), degraded in zip(asked, listed, missing, strict=True):
+        if route.arm != SHADOW_ARM:
+            missed.update(degraded)
+        if route.override:
+            continue
+        counts[route.arm, "answers"] += 1
+        if degraded:
+            counts[route.arm, "degraded"] += 1
+        if not items:
+            counts[route.arm, "empty"] += 1
+        if n_named < question.top_n:
+            counts[route.arm, "short"] += 1
+    _add(counts)
+    for part, count in missed.items():
+        DEGRADED.labels(part.stage, part.why).inc(count)
+
+
+def count_errors(asked: Sequence[Routed]) -> None:
+    """Count questions that met a bug on their way."""
+    _add(Counter((route.arm, "errors") for _, route in asked if not route.override))
+
+
+def took(answer: Answer, seconds: float) -> None:
+    """Count how long an answer took, from the arrival of its request."""
+    if not (answer.cached or answer.override):
+        ARM_SECONDS.labels(answer.arm).observe(seconds)
+
+
+def _add(counts: Counter[tuple[str, str]]) -> None:
+    for (arm, what), count in counts.items():
+        ARM_ANSWERS.labels(arm, what).inc(count)

@@ -1,0 +1,212 @@
+"""Guardrails: what a canary may not do, and how sure one has to be that it did.
+
+They are looked at every few seconds for hours, so every comparison holds at all times at once: a guardrail
+speaks up wrongly with a probability of at most ``alpha``, however often it is asked. And as failing takes
+evidence, no sample is too small to fail; only passing asks for ``min_sample``.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple, get_args
+
+from pydantic import Field, PositiveInt, model_validator
+
+from recsys.core.settings import FrozenModel
+from recsys.experiments.measurements import Figures, Latencies, Measurements
+from recsys.experiments.sequential import proportion_interval
+from recsys.experiments.srm import sequential_p_value
+
+ShareMetric = Literal["error_share", "degraded_share", "empty_share", "short_share"]
+LatencyMetric = Literal[
+    "answer_p50",
+    "answer_p95",
+    "answer_p99",
+    "recall_p50",
+    "recall_p95",
+    "recall_p99",
+    "ranking_p50",
+    "ranking_p95",
+    "ranking_p99",
+]
+RateMetric = Literal["watch_rate", "click_rate", "skip_rate"]
+Metric = ShareMetric | LatencyMetric | RateMetric | Literal["coverage", "sample_ratio"]
+
+Compare = Literal["value", "difference", "ratio"]
+
+_SHARES: Final[Mapping[str, Callable[[Figures], int]]] = {
+    "error_share": lambda figures: figures.errors,
+    "degraded_share": lambda figures: figures.degraded,
+    "empty_share": lambda figures: figures.empty,
+    "short_share": lambda figures: figures.short,
+}
+_LATENCIES: Final = frozenset(get_args(LatencyMetric))
+
+
+class Outcome(StrEnum):
+    """What a guardrail says."""
+
+    OK = "ok"
+    BAD = "bad"
+    UNKNOWN = "unknown"  # too few data, or none: never taken for fine
+    SKIPPED = "skipped"  # nobody is left to compare with
+
+
+class Guardrail(FrozenModel):
+    """A limit for the canary."""
+
+    metric: Metric
+    """What is watched. Latencies are of the whole answer, or of a stage, in seconds."""
+    compare: Compare = "ratio"
+    """``value``: the canary's own; ``difference``: canary less stable; ``ratio``: canary by stable."""
+    limit: float
+    """At most this; for ``watch_rate``, ``click_rate`` and ``coverage`` at least. Of ``sample_ratio``: the
+    p-value below which users were not dealt as the shares say."""
+    min_sample: PositiveInt = 200
+    """With fewer answers (users, for rates and the sample ratio) in either arm it does not pass."""
+    alpha: float = Field(default=0.01, gt=0, lt=0.5)
+    """How probable a wrong alarm may be, over the whole step and however often one looks."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Guardrail":
+        if self.metric == "sample_ratio" and self.compare != "value":
+            raise ValueError('sample_ratio has compare = "value": it compares the arms already')
+        if self.compare == "ratio" and self.limit <= 0:
+            raise ValueError(f"a ratio is limited by a number above 0, not {self.limit:g}")
+        return self
+
+    @property
+    def from_records(self) -> bool:
+        """Whether it needs exposures and events, and not counters alone."""
+        return self.metric not in _SHARES and self.metric not in _LATENCIES
+
+
+class Verdict(NamedTuple):
+    """What a guardrail says, and the numbers behind it."""
+
+    metric: str
+    outcome: Outcome
+    why: str
+    canary: float | None = None
+    stable: float | None = None
+    n: int = 0  # of the canary
+
+
+def judge(guardrail: Guardrail, measured: Measurements, canary: str, stable: str) -> Verdict:
+    """Return what a guardrail says of arm ``canary``, compared with arm ``stable``."""
+    alone = measured.shares.get(stable, 0.0) == 0.0
+    if alone and (guardrail.compare != "value" or guardrail.metric == "sample_ratio"):
+        return Verdict(guardrail.metric, Outcome.SKIPPED, f"nobody is left in arm {stable} to compare with")
+    if guardrail.from_records:
+        return _of_records(guardrail, measured, canary, stable)
+    if measured.figures is None:
+        return Verdict(guardrail.metric, Outcome.UNKNOWN, "no fresh measurements")
+    of_canary = measured.figures.get(canary, Figures())
+    of_stable = measured.figures.get(stable, Figures())
+    if guardrail.metric in _SHARES:
+        return _of_share(guardrail, of_canary, of_stable)
+    return _of_latency(guardrail, of_canary, of_stable)
+
+
+def _of_share(guardrail: Guardrail, canary: Figures, stable: Figures) -> Verdict:
+    count = _SHARES[guardrail.metric]
+    n, n_stable = canary.answers + canary.errors, stable.answers + stable.errors
+    share = count(canary) / n if n else None
+    share_stable = count(stable) / n_stable if n_stable else None
+    lower, _ = proportion_interval(count(canary), n, guardrail.alpha / 2)
+    if guardrail.compare == "value":
+        most = guardrail.limit
+    else:
+        _, upper = proportion_interval(count(stable), n_stable, guardrail.alpha / 2)
+        most = upper + guardrail.limit if guardrail.compare == "difference" else upper * guardrail.limit
+    if lower > most:
+        why = f"{_percent(share)} of {n:,}, surely above {_percent(lower)}; allowed {_limit(guardrail)}"
+        return Verdict(guardrail.metric, Outcome.BAD, why, share, share_stable, n)
+    return _passed(guardrail, share, share_stable, n, n_stable, _percent)
+
+
+def _of_latency(guardrail: Guardrail, canary: Figures, stable: Figures) -> Verdict:
+    """Judge a quantile by the share of the canary that is slower than the limit.
+
+    A quantile q is at most x exactly when at most 1 - q of all are slower than x, and a share has an
+    interval that holds at all times. Calls in one batch are alike, so it is a little less sure than it says.
+    """
+    stage, _, percent = guardrail.metric.rpartition("_p")
+    q = int(percent) / 100
+    own, other = canary.latency.get(stage, Latencies()), stable.latency.get(stage, Latencies())
+    value, value_stable = own.quantile(q), other.quantile(q)
+    limit_s = guardrail.limit
+    if guardrail.compare != "value":
+        if value_stable is None or other.n < guardrail.min_sample:
+            return _too_few(guardrail, value, value_stable, own.n, other.n)
+        limit_s = value_stable * limit_s if guardrail.compare == "ratio" else value_stable + limit_s
+    n_slow = own.n_above(limit_s)
+    lower, _ = proportion_interval(n_slow, own.n, guardrail.alpha)
+    if lower > 1 - q:
+        why = (
+            f"{_ms(value)}; {_percent(n_slow / own.n)} of {own.n:,} took more than {_ms(limit_s)}, "
+            f"surely above {_percent(lower)}; allowed {_percent(1 - q)}"
+        )
+        return Verdict(guardrail.metric, Outcome.BAD, why, value, value_stable, own.n)
+    return _passed(guardrail, value, value_stable, own.n, other.n, _ms)
+
+
+def _of_records(guardrail: Guardrail, measured: Measurements, canary: str, stable: str) -> Verdict:
+    if measured.outcomes is None:
+        return Verdict(guardrail.metric, Outcome.UNKNOWN, "no exposures and events to read")
+    if guardrail.metric == "sample_ratio":
+        return _of_sample_ratio(guardrail, measured)
+    return Verdict(guardrail.metric, Outcome.UNKNOWN, f"{canary} against {stable}: not measured yet")
+
+
+def _of_sample_ratio(guardrail: Guardrail, measured: Measurements) -> Verdict:
+    outcomes = measured.outcomes or {}
+    dealt = {arm: share for arm, share in measured.shares.items() if share > 0.0}
+    counts = [outcomes[arm].users if arm in outcomes else 0 for arm in dealt]
+    n = sum(counts)
+    if n == 0:
+        return Verdict(guardrail.metric, Outcome.UNKNOWN, "no users yet")
+    p_value = sequential_p_value(counts, list(dealt.values()))
+    found = ", ".join(
+        f"{arm} {count:,} of {n:,} ({dealt[arm]:.1%} dealt)" for arm, count in zip(dealt, counts, strict=True)
+    )
+    if p_value < guardrail.limit:
+        return Verdict(guardrail.metric, Outcome.BAD, f"{found}: p = {p_value:.2g}", p_value, None, n)
+    outcome = Outcome.OK if n >= guardrail.min_sample else Outcome.UNKNOWN
+    return Verdict(guardrail.metric, outcome, f"{found}: p = {p_value:.2g}", p_value, None, n)
+
+
+def _passed(
+    guardrail: Guardrail,
+    value: float | None,
+    value_stable: float | None,
+    n: int,
+    n_stable: int,
+    shown: Callable[[float | None], str],
+) -> Verdict:
+    if n < guardrail.min_sample or (guardrail.compare != "value" and n_stable < guardrail.min_sample):
+        return _too_few(guardrail, value, value_stable, n, n_stable)
+    against = "" if guardrail.compare == "value" else f", stable {shown(value_stable)}"
+    why = f"{shown(value)} of {n:,}{against}; allowed {_limit(guardrail)}"
+    return Verdict(guardrail.metric, Outcome.OK, why, value, value_stable, n)
+
+
+def _too_few(
+    guardrail: Guardrail, value: float | None, value_stable: float | None, n: int, n_stable: int
+) -> Verdict:
+    needed = f"{n:,} in the canary, {n_stable:,} in stable; {guardrail.min_sample:,} needed"
+    return Verdict(guardrail.metric, Outcome.UNKNOWN, needed, value, value_stable, n)
+
+
+def _limit(guardrail: Guardrail) -> str:
+    if guardrail.compare == "ratio":
+        return f"{guardrail.limit:g} times stable"
+    shown = _ms(guardrail.limit) if guardrail.metric in _LATENCIES else _percent(guardrail.limit)
+    return shown if guardrail.compare == "value" else f"{shown} above stable"
+
+
+def _percent(share: float | None) -> str:
+    return "nothing" if share is None else f"{share:.2%}"
+
+
+def _ms(seconds: float | None) -> str:
+    return "nothing" if seconds is None else f"{seconds * 1e3:.1f} ms"
