@@ -7,9 +7,7 @@ from deployments.lists import Listed
 from deployments.metrics import ARM_ANSWERS, ARM_SECONDS, DEGRADED
 from deployments.question import Answer, Degradation
 from deployments.traffic import Routed
-
-SHADOW_ARM = "shadow"
-"""Under this name stands what the lane did that works unseen."""
+from recsys.rollout.names import SHADOW
 
 
 def count_answers(
@@ -19,7 +17,7 @@ def count_answers(
     counts: Counter[tuple[str, str]] = Counter()
     missed: Counter[Degradation] = Counter()
     for (question, route), (items, n_named), degraded in zip(asked, listed, missing, strict=True):
-        if route.arm != SHADOW_ARM:
+        if route.arm != SHADOW:
             missed.update(degraded)
         if route.override:
             continue

@@ -50,7 +50,7 @@ ARM_SECONDS = Histogram(
     ["arm"],
     buckets=_COMPARED_SECONDS,
 )
-SHADOW = Counter(
+SHADOW_FATES = Counter(
     "marquee_shadow", "Requests for the lane that works unseen, by what became of them", ["fate"]
 )
 SHADOW_OVERLAP = Histogram(

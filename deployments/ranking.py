@@ -15,18 +15,19 @@ class RankingReplica(StageReplica[RankingStage]):
     """Scores candidates of batches of users with the bundle that the caller names."""
 
     def __init__(self, args: GraphArgs, lane: str) -> None:
-        super().__init__(args, lane, _loaded, args.ranking, {"rank": self.rank})
+        super().__init__(args, "ranking", lane, _loaded, args.ranking, {"rank": self.rank})
 
     async def rank(self, bundle: str, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]:
         """Return the score of each candidate, shape (users, candidates), -inf where padded.
 
-        Awaits nothing; see :meth:`deployments.recall.RecallReplica.recall`.
+        Awaits nothing (but faults on purpose); see :meth:`deployments.recall.RecallReplica.recall`.
 
         Raises:
             UnavailableError: that bundle is not loaded here.
         """
         self._served += len(users)
-        return self._holder.get(bundle).rank(users, candidates)
+        await self._faults.before(bundle)
+        return self._faults.scored(bundle, self._holder.get(bundle).rank(users, candidates))
 
 
 def _loaded(reader: BundleReader) -> RankingStage:

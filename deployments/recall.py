@@ -15,21 +15,23 @@ class RecallReplica(StageReplica[RecallStage]):
     """Names candidates for batches of users with the bundle that the caller names."""
 
     def __init__(self, args: GraphArgs, lane: str) -> None:
-        super().__init__(args, lane, _loaded, args.recall, {"recall": self.recall})
+        super().__init__(args, "recall", lane, _loaded, args.recall, {"recall": self.recall})
 
     async def recall(
         self, bundle: str, users: UserBatch, n: int, filters: Sequence[Filters | None] | None
     ) -> Candidates:
         """Name up to ``n`` candidates for each user.
 
-        Awaits nothing: it is ``async`` so that Serve calls it on the event loop. A plain method gets a thread
-        for every call, and calls would only take turns on the lock of the interpreter.
+        Awaits nothing (but faults on purpose): it is ``async`` so that Serve calls it on the event loop. A
+        plain method gets a thread for every call, and calls would only take turns on the lock of the
+        interpreter.
 
         Raises:
             UnavailableError: that bundle is not loaded here.
         """
         self._served += len(users)
-        return self._holder.get(bundle).recall(users, n, filters)
+        await self._faults.before(bundle)
+        return self._faults.named(bundle, self._holder.get(bundle).recall(users, n, filters))
 
 
 def _loaded(reader: BundleReader) -> RecallStage:

@@ -69,6 +69,7 @@ class Service:
             "wanted_version": wanted.version if wanted else None,
             "trouble": self.traffic.trouble,
             "lanes": {lane: showcase.bundle for lane, showcase in in_force.lanes.items()} if in_force else {},
+            "ready": self.traffic.ready(),
             "replicas": [
                 {"lane": lane, "loaded": holding.loaded, "wanted": holding.wanted}
                 for lane, holdings in sorted(self.traffic.holdings.items())

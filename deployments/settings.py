@@ -5,10 +5,11 @@ from pathlib import Path
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from deployments.autoscaling.settings import AutoscalingSettings
+from deployments.faults import Fault
 from deployments.overload_settings import OverloadSettings, RateLimits
 from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_writer import ExposureConfig
-from recsys.rollout.names import LANES, Name
+from recsys.rollout.names import LANES, BundleName, Name
 
 
 class Replicas(FrozenModel):
@@ -173,6 +174,9 @@ class GraphArgs(FrozenModel):
 
     rate_limits: RateLimits | None = None
     """How often each client may ask; None: as often as it likes."""
+
+    faults: dict[BundleName, Fault] = Field(default_factory=dict)
+    """What stages do wrong on purpose while they serve a bundle: for game days and tests."""
 
     environment: dict[str, str] = Field(default_factory=dict)
     """Environment variables of every replica."""

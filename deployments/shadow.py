@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from deployments.arm_figures import SHADOW_ARM
-from deployments.metrics import ARM_SECONDS, SHADOW, SHADOW_OVERLAP
+from deployments.metrics import ARM_SECONDS, SHADOW_FATES, SHADOW_OVERLAP
 from deployments.question import Answer
 from deployments.traffic import InForce, Route, Routed
 from recsys.core.clock import Clock
 from recsys.core.errors import RecsysError
 from recsys.experiments.assignment import bucket
+from recsys.rollout.names import SHADOW
 from recsys.state.store import UserState
 
 _MOST_UNDER_WAY = 2  # batches; what comes while so many are there is left out and counted
@@ -48,15 +48,15 @@ class ShadowCaster:
             for one, state, answer in zip(asked, states, answers, strict=True)
             if one.route.lane != shadow.lane
             and not one.route.override
-            and bucket(one.question.request_id, SHADOW_ARM, salt=salt) < shadow.share
+            and bucket(one.question.request_id, SHADOW, salt=salt) < shadow.share
         ]
         if not chosen:
             return
         if len(self._under_way) >= _MOST_UNDER_WAY:
-            SHADOW.labels("left_out").inc(len(chosen))
+            SHADOW_FATES.labels("left_out").inc(len(chosen))
             return
         showcase = in_force.lanes[shadow.lane]
-        unseen = [Routed(one.question, Route(SHADOW_ARM, shadow.lane, showcase)) for one, _, _ in chosen]
+        unseen = [Routed(one.question, Route(SHADOW, shadow.lane, showcase)) for one, _, _ in chosen]
         task = asyncio.get_running_loop().create_task(
             self._run(shadow.lane, unseen, [state for _, state, _ in chosen], [seen for _, _, seen in chosen])
         )
@@ -74,13 +74,13 @@ class ShadowCaster:
         try:
             shadows = await self._compute(lane, unseen, states)
         except RecsysError:
-            SHADOW.labels("failed").inc(len(unseen))
+            SHADOW_FATES.labels("failed").inc(len(unseen))
             return
         took_s = self._clock() - began_s
         for answer, shadow in zip(answers, shadows, strict=True):
-            ARM_SECONDS.labels(SHADOW_ARM).observe(took_s)
+            ARM_SECONDS.labels(SHADOW).observe(took_s)
             SHADOW_OVERLAP.observe(overlap(answer, shadow))
-        SHADOW.labels("compared").inc(len(shadows))
+        SHADOW_FATES.labels("compared").inc(len(shadows))
 
 
 def overlap(answer: Answer, shadow: Answer) -> float:

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from random import Random
 from typing import Generic, TypeVar
 
 import ray
 
 from deployments.autoscaling.demand import stage_report
 from deployments.bundles import holder_for
+from deployments.faults import Faults
 from deployments.garbage import collect_seldom
 from deployments.lane import Following, Holding
 from deployments.logs import log_with_serve
@@ -24,6 +26,7 @@ class StageReplica(Generic[Part]):
 
     Args:
         args: of the graph.
+        stage: its name.
         lane: which lane.
         load: reads the part that is needed here.
         replicas: how many calls one may have.
@@ -33,6 +36,7 @@ class StageReplica(Generic[Part]):
     def __init__(
         self,
         args: GraphArgs,
+        stage: str,
         lane: str,
         load: Callable[[BundleReader], Part],
         replicas: Replicas,
@@ -41,6 +45,7 @@ class StageReplica(Generic[Part]):
         log_with_serve()
         self._holder = holder_for(args, lane, load)
         self._served = 0
+        self._faults = Faults(stage, args.faults, Random())
         self._following = Following([self._holder], args.poll_s)
         self._listener = Listener(
             {**methods, "holding": self.holding},

@@ -207,6 +207,16 @@ class TrafficFollower:
             _log.info("lane %s does not say what it holds: %s", lane, error)
             return None
 
+    def ready(self) -> dict[str, str]:
+        """Return lane -> the bundle wanted for it, of lanes where this router and every replica hold it."""
+        if self._wanted is None:
+            return {}
+        return {
+            lane: bundle
+            for lane, bundle in self._wanted.lanes.items()
+            if bundle is not None and lane in self._own() and _all_hold(self._holdings.get(lane, ()), bundle)
+        }
+
     def refused(self) -> dict[str, dict[str, str]]:
         """Return lane -> bundle -> why it is refused, by the router or any replica."""
         found: dict[str, dict[str, str]] = {}
@@ -219,16 +229,17 @@ class TrafficFollower:
     def _decide(self) -> None:
         if self._wanted is None:
             return
-        own = {}
-        for lane, bundle in self._wanted.lanes.items():
-            if (
-                bundle is not None
-                and lane in self._holders
-                and bundle in self._holders[lane].holding().loaded
-            ):
-                own[lane] = self._holders[lane].get(bundle)
         before = self._in_force
-        self._in_force = take_over(self._wanted, before, own, self._holdings)
+        self._in_force = take_over(self._wanted, before, self._own(), self._holdings)
         if self._in_force is not before and self._in_force is not None:
             lanes = {lane: showcase.bundle for lane, showcase in self._in_force.lanes.items()}
             _log.info("traffic document %d is in force on %s", self._in_force.document.version, lanes)
+
+    def _own(self) -> dict[str, Showcase]:
+        """Return lane -> what this router holds of the bundle that is wanted for it."""
+        lanes = self._wanted.lanes if self._wanted is not None else {}
+        return {
+            lane: self._holders[lane].get(bundle)
+            for lane, bundle in lanes.items()
+            if bundle is not None and lane in self._holders and bundle in self._holders[lane].holding().loaded
+        }

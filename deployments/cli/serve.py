@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 
 from deployments.autoscaling.settings import AutoscalingSettings, Bounds
+from deployments.control.control import ControllerThread
+from deployments.control.local import in_a_line, local_controller
 from deployments.launcher import running_graph
 from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.settings import BatchSettings, CacheSettings, ExposureSettings, GraphArgs, Replicas
@@ -27,6 +29,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 DEFAULT_HOME = Path(".marquee")
 DEFAULT_PORT = 8000
 _WHO = "marquee"
+_LOOK_EVERY_S = 2.0
 
 
 @app.command(name="serve")
@@ -56,6 +59,7 @@ def main(
     when_full: Annotated[
         WhenFull, typer.Option(help="What those get whom there is no time for: 503, or the popular list.")
     ] = WhenFull.SHED,
+    control: Annotated[bool, typer.Option(help="Walk rollouts from here; see marquee rollout.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
 ) -> None:
     """Serve the bundles that the traffic document names; the first time, the one in channel stable."""
@@ -71,7 +75,7 @@ def main(
         }
     )
     begin_traffic(args)
-    serve_until_stopped(args, host=host, port=port, as_json=as_json)
+    serve_until_stopped(args, host=host, port=port, as_json=as_json, control=control)
 
 
 def _autoscaling(routers: int, least: int, most: int | None) -> AutoscalingSettings | None:
@@ -115,7 +119,8 @@ def begin_traffic(args: GraphArgs, *, follow: bool = False) -> str:
         document = first_document(bundle, salt="marquee", updated_s=unix_clock(), updated_by=_WHO)
         traffic.swap(document, expected_version=0)
     served = document.bundle_of(document.arms[0])
-    if not follow or len(document.arms) > 1:
+    busy = document.rollout is not None and document.rollout.under_way
+    if not follow or busy or len(document.arms) > 1:
         return served
     wanted = LocalRegistry(args.registry).resolve("stable")
     if wanted != served:
@@ -126,9 +131,24 @@ def begin_traffic(args: GraphArgs, *, follow: bool = False) -> str:
 
 
 def serve_until_stopped(
-    args: GraphArgs, *, host: str, port: int, as_json: bool, on_ready: Callable[[str], None] = lambda _: None
+    args: GraphArgs,
+    *,
+    host: str,
+    port: int,
+    as_json: bool,
+    control: bool = True,
+    on_ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Run the graph until Ctrl-C or SIGTERM; print where it answers, and then tell ``on_ready``."""
+    """Run the graph until Ctrl-C or SIGTERM.
+
+    Args:
+        args: of the graph.
+        host: where it listens.
+        port: likewise.
+        as_json: say where it answers in a line of JSON.
+        control: walk rollouts too.
+        on_ready: is told where it answers.
+    """
     console = Console(stderr=True)
     catch_up(args, console)
     with suppress(KeyboardInterrupt), stoppable(), ExitStack() as stack:
@@ -136,6 +156,15 @@ def serve_until_stopped(
             running = stack.enter_context(running_graph(args, host=host, port=port))
         typer.echo(json.dumps({"address": running.address}) if as_json else f"serving at {running.address}")
         on_ready(running.address)
+        if control:
+            controller = local_controller(args.traffic, args.registry, running.address)
+            stack.enter_context(
+                ControllerThread(
+                    controller,
+                    every_s=_LOOK_EVERY_S,
+                    on_decision=lambda document: console.print(in_a_line(document)),
+                )
+            )
         running.wait()
     console.print("stopped")
 

@@ -96,6 +96,8 @@ def judge(guardrail: Guardrail, measured: Measurements, canary: str, stable: str
     alone = measured.shares.get(stable, 0.0) == 0.0
     if alone and (guardrail.compare != "value" or guardrail.metric == "sample_ratio"):
         return Verdict(guardrail.metric, Outcome.SKIPPED, f"nobody is left in arm {stable} to compare with")
+    if guardrail.from_records and measured.shares.get(canary, 0.0) == 0.0:
+        return Verdict(guardrail.metric, Outcome.SKIPPED, "no user sees it")
     if guardrail.from_records:
         return _of_records(guardrail, measured, canary, stable)
     if measured.figures is None:

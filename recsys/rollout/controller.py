@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from recsys.experiments.guardrails import Outcome, Verdict, judge
 from recsys.experiments.measurements import Measurements, Totals
-from recsys.rollout.names import CANARY, STABLE
+from recsys.rollout.names import CANARY, SHADOW, STABLE
 from recsys.rollout.state import Phase, RolloutState
 from recsys.rollout.traffic import TrafficDocument
 from recsys.rollout.transitions import abort, hold, promote, settle, to_step
@@ -78,7 +78,8 @@ def _ramped(
         return abort(document, now_s=now_s, by=by, why=_killed(document))
     if seen.measured is None:
         return _blind(document, state, now_s, by)
-    verdicts = [judge(guardrail, seen.measured, CANARY, STABLE) for guardrail in state.plan.guardrails]
+    tried = _tried(state)
+    verdicts = [judge(guardrail, seen.measured, tried, STABLE) for guardrail in state.plan.guardrails]
     bad = [verdict for verdict in verdicts if verdict.outcome is Outcome.BAD]
     if bad:
         why = "; ".join(f"{verdict.metric}: {verdict.why}" for verdict in bad)
@@ -118,12 +119,17 @@ def _onward(
     return promote(document, now_s=now_s, by=by, why=passed, verdicts=verdicts)
 
 
+def _tried(state: RolloutState) -> str:
+    """Return under which name this step's canary is counted."""
+    return CANARY if state.at_step.share > 0 else SHADOW
+
+
 def _missing(state: RolloutState, measured: Measurements, verdicts: Sequence[Verdict]) -> str:
     """Return what the step still waits for; nothing when nothing."""
     waits = []
-    figures = (measured.figures or {}).get(CANARY)
+    figures = (measured.figures or {}).get(_tried(state))
     n = figures.answers if figures is not None else 0
-    if state.at_step.share > 0 and n < state.at_step.min_exposures:
+    if n < state.at_step.min_exposures:
         waits.append(f"exposures ({state.at_step.min_exposures:,} needed)")
     waits += [verdict.metric for verdict in verdicts if verdict.outcome is Outcome.UNKNOWN]
     return f"too few data: {', '.join(waits)}" if waits else ""

@@ -13,5 +13,7 @@ BundleName = Annotated[str, Field(pattern=NAME_PATTERN)]
 LANES: Final = ("blue", "green")
 STABLE: Final = "stable"
 CANARY: Final = "canary"
+SHADOW: Final = "shadow"
+"""Under this name is counted what the lane did that works unseen."""
 ROLLOUT_EXPERIMENT: Final = "rollout"
 """The name under which users are dealt to the arms of a rollout; no experiment may have it."""

@@ -1,0 +1,257 @@
+"""``marquee rollout``: bring a bundle to all users step by step, watch it, and take it back."""
+
+import getpass
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from deployments.control.control import ControllerThread
+from deployments.control.counters import Counters, PrometheusCounters, ServiceCounters
+from deployments.control.desk import Change, change, rollout_id, rollouts
+from deployments.control.local import in_a_line, local_controller
+from deployments.control.show import history_table, plot_history, summary
+from recsys.core.clock import unix_clock
+from recsys.ranking.matrix import FEATURE_SCHEMA
+from recsys.registry.local import LocalRegistry
+from recsys.registry.reader import open_bundle
+from recsys.rollout import transitions
+from recsys.rollout.plan import DEFAULT_PLAN, read_plan
+from recsys.rollout.state import Phase, RolloutState
+from recsys.rollout.traffic import TrafficDocument
+from recsys.rollout.traffic_file import FileTrafficStore
+
+app = typer.Typer(no_args_is_help=True, help="Bring a bundle to all users step by step, or take it back.")
+
+_POLL_S = 1.0
+_ABORTED = 3  # exit code of `watch`
+
+HomeOption = Annotated[Path, typer.Option("--home", help="Where the traffic document lies.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+ByOption = Annotated[str | None, typer.Option("--by", help="Who asks for it; the user of this computer.")]
+WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the history.")]
+RegistryOption = Annotated[
+    Path | None, typer.Option(envvar="MARQUEE_REGISTRY", help="Folder of the registry; HOME/registry.")
+]
+DEFAULT_HOME = Path(".marquee")
+
+
+@app.command()
+def start(
+    bundle: Annotated[str, typer.Argument(help="A bundle's name, the beginning of one, or a channel.")],
+    *,
+    plan: Annotated[
+        Path | None, typer.Option(help="TOML file with steps and guardrails; a careful one when absent.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    registry: RegistryOption = None,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a bundle and let the controller bring it to the users, as the plan says."""
+    wanted = DEFAULT_PLAN if plan is None else read_plan(plan)
+    opened = LocalRegistry(registry or home / "registry")
+    name = opened.resolve(bundle)
+    open_bundle(opened.get(name), feature_schema=FEATURE_SCHEMA)  # every digest
+    now_s = unix_clock()
+    written = change(
+        _store(home),
+        lambda document: transitions.start(
+            document, name, wanted, rollout_id=rollout_id(name, now_s), now_s=now_s, by=_who(by)
+        ),
+    )
+    _say(written, as_json)
+
+
+@app.command()
+def status(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Say where the rollout stands."""
+    _say(_store(home).read(), as_json)
+
+
+@app.command()
+def watch(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Follow the rollout to its end; exit code 0 when promoted, 3 when taken back."""
+    store = _store(home)
+    document = store.read()
+    console = Console()
+    try:
+        if as_json:
+            state = _follow_as_json(store, document)
+        else:
+            with Live(summary(document, unix_clock()), console=console, auto_refresh=False) as live:
+                while not _ended(document.rollout):
+                    time.sleep(_POLL_S)
+                    document = store.read()
+                    live.update(summary(document, unix_clock()), refresh=True)
+                state = document.rollout
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(_ABORTED if state is not None and state.phase is Phase.ABORTED else 0)
+
+
+@app.command()
+def pause(
+    *, home: HomeOption = DEFAULT_HOME, by: ByOption = None, why: WhyOption = "", as_json: JsonOption = False
+) -> None:
+    """Let it go no further; guardrails go on watching."""
+    _change(home, lambda now: transitions.pause(now, now_s=unix_clock(), by=_who(by), why=why), as_json)
+
+
+@app.command()
+def resume(
+    *, home: HomeOption = DEFAULT_HOME, by: ByOption = None, why: WhyOption = "", as_json: JsonOption = False
+) -> None:
+    """Let it go on."""
+    _change(home, lambda now: transitions.resume(now, now_s=unix_clock(), by=_who(by), why=why), as_json)
+
+
+@app.command()
+def promote(
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    by: ByOption = None,
+    why: WhyOption = "asked for",
+    as_json: JsonOption = False,
+) -> None:
+    """Give all users the canary's bundle now, whatever steps are left."""
+    _change(home, lambda now: transitions.promote(now, now_s=unix_clock(), by=_who(by), why=why), as_json)
+
+
+@app.command()
+def abort(
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    by: ByOption = None,
+    why: WhyOption = "asked for",
+    as_json: JsonOption = False,
+) -> None:
+    """Give all users the bundle they had before, at once; works without the controller."""
+    _change(home, lambda now: transitions.abort(now, now_s=unix_clock(), by=_who(by), why=why), as_json)
+
+
+@app.command()
+def history(
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    last: Annotated[int, typer.Option(min=1, help="So many rollouts, the latest.")] = 5,
+    plot: Annotated[Path | None, typer.Option(help="Draw it into this file too, PNG or SVG.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List every decision with the numbers behind it."""
+    states = rollouts(_store(home))[-last:]
+    if plot is not None and states:
+        plot_history(states, plot)
+    if as_json:
+        typer.echo(json.dumps([state.model_dump(mode="json") for state in states]))
+    elif states:
+        Console().print(history_table(states))
+    else:
+        typer.echo("no rollout yet")
+
+
+@app.command()
+def kill(
+    arm: Annotated[str, typer.Argument(help="canary, or EXPERIMENT/ARM.")] = "canary",
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    by: ByOption = None,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Take all users off an arm at once, until `revive`; needs no controller, and none undoes it."""
+    _change(home, lambda now: transitions.kill(now, arm, now_s=unix_clock(), by=_who(by), why=why), as_json)
+
+
+@app.command()
+def revive(
+    arm: Annotated[str, typer.Argument(help="canary, or EXPERIMENT/ARM.")] = "canary",
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Allow users on a killed arm again."""
+    _change(home, lambda now: transitions.revive(now, arm, now_s=unix_clock(), by=_who(by)), as_json)
+
+
+@app.command()
+def allow(
+    user_id: Annotated[str, typer.Argument(help="The user.")],
+    arm: Annotated[str | None, typer.Argument(help="The arm; absent: no more.")] = None,
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a user to an arm whatever chance says; such users are kept out of statistics."""
+    _change(home, lambda now: transitions.allow(now, user_id, arm, now_s=unix_clock(), by=_who(by)), as_json)
+
+
+@app.command()
+def control(
+    *,
+    url: Annotated[str, typer.Option(help="Of the service.")] = "http://127.0.0.1:8000",
+    home: HomeOption = DEFAULT_HOME,
+    registry: RegistryOption = None,
+    prometheus: Annotated[
+        str | None, typer.Option(help="Ask this Prometheus for the counters, not the service.")
+    ] = None,
+    selector: Annotated[str, typer.Option(help="Labels of the service in Prometheus.")] = "",
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+) -> None:
+    """Run a controller by itself; `marquee serve` runs one already. Several do no harm."""
+    console = Console()
+    counters: Counters = ServiceCounters(url)
+    if prometheus is not None:
+        counters = PrometheusCounters(prometheus, clock=unix_clock, selector=selector)
+    controller = local_controller(home / "traffic.json", registry or home / "registry", url, counters)
+    thread = ControllerThread(
+        controller, every_s=every, on_decision=lambda document: console.print(in_a_line(document))
+    )
+    try:
+        thread.run()
+    except KeyboardInterrupt:
+        return
+
+
+def _follow_as_json(store: FileTrafficStore, document: TrafficDocument) -> RolloutState | None:
+    """Print every decision as a line; return the state in which it ended."""
+    n_printed = 0
+    while True:
+        state = document.rollout
+        if state is not None:
+            for decision in state.decisions[n_printed:]:
+                typer.echo(decision.model_dump_json())
+            n_printed = len(state.decisions)
+        if _ended(state):
+            return state
+        time.sleep(_POLL_S)
+        document = store.read()
+
+
+def _ended(state: RolloutState | None) -> bool:
+    return state is None or not state.under_way
+
+
+def _change(home: Path, how: Change, as_json: bool) -> None:
+    _say(change(_store(home), how), as_json)
+
+
+def _say(document: TrafficDocument, as_json: bool) -> None:
+    if as_json:
+        typer.echo(document.model_dump_json())
+    else:
+        Console().print(summary(document, unix_clock()))
+
+
+def _store(home: Path) -> FileTrafficStore:
+    return FileTrafficStore(home / "traffic.json")
+
+
+def _who(by: str | None) -> str:
+    return by or getpass.getuser()

@@ -1,0 +1,37 @@
+"""The controller of a service on this machine, whose files lie in one folder."""
+
+from pathlib import Path
+
+from deployments.control.control import Controller
+from deployments.control.counters import Counters, ServiceCounters
+from deployments.control.readiness import readiness_of
+from recsys.core.clock import unix_clock
+from recsys.registry.local import LocalRegistry
+from recsys.rollout.traffic import TrafficDocument
+from recsys.rollout.traffic_file import FileTrafficStore
+
+
+def local_controller(traffic: Path, registry: Path, url: str, counters: Counters | None = None) -> Controller:
+    """Return a controller.
+
+    Args:
+        traffic: file of the traffic document.
+        registry: folder of the registry.
+        url: of the service.
+        counters: where counters come from; None: from the service itself.
+    """
+    return Controller(
+        FileTrafficStore(traffic),
+        readiness=lambda state: readiness_of(url, state),
+        counters=counters or ServiceCounters(url),
+        registry=LocalRegistry(registry),
+        clock=unix_clock,
+    )
+
+
+def in_a_line(document: TrafficDocument) -> str:
+    """Return the latest decision in one line."""
+    if document.rollout is None:
+        return "no rollout"
+    latest = document.rollout.decisions[-1]
+    return f"rollout {document.rollout.id}: {latest.what} to {latest.share:.1%}: {latest.why}"

@@ -1,0 +1,129 @@
+"""A rollout in words, as a table and as a plot."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from recsys.experiments.guardrails import Outcome
+from recsys.rollout.state import Decision, Phase, RolloutState, What
+from recsys.rollout.traffic import TrafficDocument
+
+_COLOURS = {
+    Phase.PREPARING: "yellow",
+    Phase.RAMPING: "cyan",
+    Phase.HOLDING: "green",
+    Phase.PROMOTED: "green",
+    Phase.ABORTED: "red",
+}
+_MARKS = {Outcome.OK: "green", Outcome.BAD: "red", Outcome.UNKNOWN: "yellow", Outcome.SKIPPED: "dim"}
+
+
+def summary(document: TrafficDocument, now_s: float) -> RenderableType:
+    """Return where the rollout stands."""
+    state = document.rollout
+    if state is None:
+        return Text(f"no rollout yet; all users get bundle {document.bundle_of(document.arms[0])}")
+    colour = _COLOURS[state.phase]
+    lines = [
+        Text.assemble(
+            "rollout ",
+            (state.id, "bold"),
+            ": ",
+            (_phase(state), colour),
+            f" for {_age(now_s - state.since_s)}",
+        ),
+        Text(
+            f"bundle {state.bundle} on {state.lane}; before it {state.stable_bundle} on {state.stable_lane}"
+        ),
+        Text("users: " + ", ".join(f"{arm.arm} {arm.share:.1%}" for arm in document.arms)),
+    ]
+    if state.phase is Phase.RAMPING:
+        step = state.at_step
+        least = f"at least {_age(step.min_time)} and {step.min_exposures:,} exposures"
+        shadow = f", shadow {step.shadow:.1%}" if step.shadow else ""
+        lines.append(
+            Text(f"step {state.step + 1} of {len(state.plan.steps)}: {step.share:.1%}{shadow}, {least}")
+        )
+    for arm, kill in document.killed.items():
+        lines.append(Text(f"arm {arm} is killed by {kill.by}: {kill.why or 'no reason given'}", style="red"))
+    latest = state.decisions[-1]
+    lines.append(Text(f"last decision: {latest.what} by {latest.by}: {latest.why}"))
+    return Group(*lines, *_verdicts(latest))
+
+
+def history_table(states: Sequence[RolloutState]) -> Table:
+    """Return every decision of some rollouts, from old to new, with what it rested on."""
+    table = Table("when (UTC)", "rollout", "what", "users", "by", "why, and what was measured")
+    for state in states:
+        for decision in state.decisions:
+            table.add_row(
+                f"{datetime.fromtimestamp(decision.at_s, UTC):%Y-%m-%d %H:%M:%S}",
+                state.id,
+                Text(decision.what, style=_COLOURS[decision.phase]),
+                f"{decision.share:.1%}",
+                decision.by,
+                _why(decision),
+            )
+        table.add_section()
+    return table
+
+
+def plot_history(states: Sequence[RolloutState], path: Path) -> None:
+    """Draw the canary's share over time, with every decision and the reason of each end."""
+    import matplotlib as mpl  # noqa: PLC0415 - an extra, for plots alone
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, axes = plt.subplots(len(states), 1, figsize=(10, 3.2 * len(states)), squeeze=False)
+    for axis, state in zip(axes[:, 0], states, strict=True):
+        times = [(decision.at_s - state.decisions[0].at_s) / 60 for decision in state.decisions]
+        shares = [100 * decision.share for decision in state.decisions]
+        axis.step(times, shares, where="post", color="tab:blue")
+        for what, colour, marker in (
+            (What.STEP, "tab:blue", "o"),
+            (What.HOLD, "tab:orange", "s"),
+            (What.PROMOTE, "tab:green", "^"),
+            (What.ABORT, "tab:red", "v"),
+        ):
+            own = [place for place, decision in enumerate(state.decisions) if decision.what is what]
+            axis.plot([times[p] for p in own], [shares[p] for p in own], marker, color=colour, label=what)
+        ended = next((d for d in reversed(state.decisions) if d.what in (What.ABORT, What.PROMOTE)), None)
+        title = f"{state.id}: {state.phase}" + (f" ({ended.why[:100]})" if ended else "")
+        axis.set_title(title, fontsize=9, loc="left")
+        axis.set(xlabel="minutes", ylabel="users of the canary, %", ylim=(-5, 105))
+        axis.legend(fontsize=8, loc="upper left")
+        axis.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _phase(state: RolloutState) -> str:
+    return f"{state.phase}, paused" if state.paused else str(state.phase)
+
+
+def _why(decision: Decision) -> Text:
+    text = Text(decision.why)
+    for verdict in decision.verdicts:
+        text.append(f"\n  {verdict.metric}: {verdict.why}", style=_MARKS[verdict.outcome])
+    return text
+
+
+def _verdicts(decision: Decision) -> list[Text]:
+    return [
+        Text(f"  {verdict.metric}: {verdict.outcome} ({verdict.why})", style=_MARKS[verdict.outcome])
+        for verdict in decision.verdicts
+    ]
+
+
+def _age(seconds: float) -> str:
+    """Return a duration as people say it."""
+    for unit, size in (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.0f} s"

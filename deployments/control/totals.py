@@ -1,0 +1,51 @@
+"""The service's counters per arm, from the text that Prometheus reads."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from recsys.experiments.measurements import Totals, latency_counter
+from recsys.rollout.names import CANARY, STABLE
+from recsys.rollout.state import RolloutState
+
+ANSWER: Final = "answer"
+ARM_COUNTER: Final = "marquee_arm_answers_total"
+ARM_BUCKET: Final = "marquee_arm_seconds_bucket"
+STAGE_BUCKET: Final = "marquee_stage_seconds_bucket"
+STAGES: Final = ("recall", "ranking")
+
+
+def lanes_of(state: RolloutState) -> Mapping[str, str]:
+    """Return lane -> arm: stages are timed by lane."""
+    return {state.stable_lane: STABLE, state.lane: CANARY}
+
+
+def add_sample(
+    totals: dict[str, dict[str, float]],
+    name: str,
+    labels: Mapping[str, str],
+    value: float,
+    lanes: Mapping[str, str],
+) -> None:
+    """Add one sample to the totals if it is one of those that are compared."""
+    if name == ARM_COUNTER:
+        arm, counter = labels["arm"], labels["what"]
+    elif name == ARM_BUCKET:
+        arm, counter = labels["arm"], latency_counter(ANSWER, float(labels["le"]))
+    elif name == STAGE_BUCKET and labels["lane"] in lanes and labels["stage"] in STAGES:
+        arm, counter = lanes[labels["lane"]], latency_counter(labels["stage"], float(labels["le"]))
+    else:
+        return
+    counters = totals.setdefault(arm, {})
+    counters[counter] = counters.get(counter, 0.0) + value
+
+
+def totals_in(text: str, state: RolloutState) -> Totals:
+    """Return the totals that a ``/metrics`` page holds; those of stages go to the arms of their lanes."""
+    totals: dict[str, dict[str, float]] = {}
+    lanes = lanes_of(state)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            add_sample(totals, sample.name, sample.labels, sample.value, lanes)
+    return totals
