@@ -100,18 +100,23 @@ def standard_error(control: Moments, treatment: Moments) -> float:
 def arm_variances(control: Moments, treatment: Moments) -> tuple[float, float] | None:
     """Return the variance of one user's part in each arm; None while it is not known.
 
-    An arm whose users are all alike so far (nobody has watched yet) has no variance of its own to trust: it
-    takes that of both arms together.
+    A small arm of a rare event believes for long that nothing varies, and would be wrong too often: 10 % of
+    the time instead of 5 % at 1 user in 100 and 1 event in 100. So the smaller an arm is, the more it takes
+    of the other's variance where that is larger; arms of one size keep their own. Where nobody in an arm
+    has differed yet, it takes that of both together.
     """
     own = control.variance, treatment.variance
     if isnan(own[0]) or isnan(own[1]):
         return None
-    if min(own) > 0.0:
-        return own
     together = (control + treatment).variance
     if not together > 0.0:
         return None
-    return own[0] or together, own[1] or together
+    small, large = (0, 1) if control.n <= treatment.n else (1, 0)
+    size = min(control.n, treatment.n) / max(control.n, treatment.n)
+    borrowed = size * own[small] + (1.0 - size) * own[large]
+    guarded = [variance or together for variance in own]
+    guarded[small] = max(guarded[small], borrowed)
+    return guarded[0], guarded[1]
 
 
 def proportion_interval(successes: int, n: int, alpha: float) -> Interval:
@@ -149,28 +154,13 @@ def proportion_intervals(
     return _lower_end(hits, trials, alpha), 1.0 - _lower_end(trials - hits, trials, alpha)
 
 
-def difference_of_proportions(control: tuple[int, int], treatment: tuple[int, int], alpha: float) -> Interval:
-    """Return an interval for treatment less control that covers it at all times, with odds of 1 - alpha.
+def log_mixture(hits: ArrayLike, trials: ArrayLike) -> NDArray[np.float64]:
+    """Return the logarithm of the likelihood, averaged over a prior of the proportion.
 
-    Args:
-        control: successes and trials.
-        treatment: successes and trials.
-        alpha: how probable it may be that the interval ever misses; each arm has half of it.
+    Divided by the true proportion's likelihood it ever exceeds 1 / alpha with odds of at most alpha.
     """
-    of_control = proportion_interval(*control, alpha / 2)
-    of_treatment = proportion_interval(*treatment, alpha / 2)
-    return Interval(of_treatment.lower - of_control.upper, of_treatment.upper - of_control.lower)
-
-
-def ratio_of_proportions(control: tuple[int, int], treatment: tuple[int, int], alpha: float) -> Interval:
-    """Return an interval for treatment by control that covers it at all times; see the difference.
-
-    The upper end is infinite while the control's proportion may be 0.
-    """
-    of_control = proportion_interval(*control, alpha / 2)
-    of_treatment = proportion_interval(*treatment, alpha / 2)
-    lower = of_treatment.lower / of_control.upper  # the upper end of a proportion is never 0
-    return Interval(lower, of_treatment.upper / of_control.lower if of_control.lower > 0.0 else inf)
+    found, missed = _PRIOR + np.asarray(hits), _PRIOR + np.asarray(trials) - np.asarray(hits)
+    return np.asarray(betaln(found, missed) - betaln(_PRIOR, _PRIOR), np.float64)
 
 
 def _lower_end(hits: NDArray[np.float64], trials: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
@@ -179,7 +169,7 @@ def _lower_end(hits: NDArray[np.float64], trials: NDArray[np.float64], alpha: fl
     In log odds t the likelihood's logarithm hits * t - trials * log(1 + e^t) is concave and below hits * t,
     so that Newton's method climbs to the root from the left without ever passing it.
     """
-    level = betaln(_PRIOR + hits, _PRIOR + trials - hits) - betaln(_PRIOR, _PRIOR) + log(alpha)
+    level = log_mixture(hits, trials) + log(alpha)
     some = np.maximum(hits, 1.0)
     log_odds = np.where(hits > 0, level / some, 0.0)
     for _ in range(_MAX_NEWTON_STEPS):

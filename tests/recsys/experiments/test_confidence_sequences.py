@@ -135,3 +135,21 @@ def test_a_plan_for_nobody_is_refused() -> None:
     with pytest.raises(FieldError, match="planned_n"):
         boundary(10, 0.05, 0)
     assert boundary(1, 0.05, 1e12) < inf
+
+
+@pytest.mark.slow
+def test_a_small_arm_of_a_rare_event_is_seldom_ever_missed() -> None:
+    """One user in 100 is in the canary, and one in 100 watches: its own variance alone misses 10 %."""
+    n_runs, n_users, p = 2_000, 2_000, 0.01
+    rng = np.random.default_rng(3)
+    hits = np.cumsum(rng.random((n_runs, n_users)) < p, axis=1)
+    n = np.arange(1, n_users + 1)
+    ever = np.zeros(n_runs, dtype=bool)
+    looks = np.unique(np.geomspace(10, n_users, 60).astype(int)) - 1
+    for k in looks:
+        control = moments_of(np.arange(99 * n[k]) % 100 == 0)
+        for h in np.unique(hits[:, k]):
+            canary = moments_of(np.arange(n[k]) < h)
+            lower, upper = difference_of_means(control, canary, 0.05, 100 * n_users)
+            ever |= (hits[:, k] == h) & ((lower > 0.0) | (upper < 0.0))
+    assert ever.sum() <= most_misses(n_runs, 0.05)
