@@ -1,12 +1,20 @@
-"""Sample-ratio mismatch: users were not dealt as the shares say, so nothing else can be trusted."""
+"""Sample-ratio mismatch: users were not dealt as the shares say, so nothing else can be trusted.
+
+Source: Fabijan et al., "Diagnosing Sample Ratio Mismatch in Online Controlled Experiments", KDD 2019.
+"""
 
 from collections.abc import Sequence
-from math import exp
 
 import numpy as np
-from scipy.special import gammaln
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln, logsumexp, xlogy
+from scipy.stats import chisquare
 
-_CONCENTRATION = 100.0  # of the prior about the shares: other shares are thought to be 5 to 10 points away
+from recsys.core.errors import FieldError, ShapeError
+
+_CONCENTRATIONS = (100.0, 3_000.0)
+"""Of the two priors about the shares, in users: one looks for shares that are off by about 5 points, which a
+few hundred users show, the other for about 1 point, which takes many thousands."""
 
 
 def sequential_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
@@ -19,14 +27,54 @@ def sequential_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     Returns:
         In (0, 1]; if the shares are right, it is ever below alpha with a probability of at most alpha.
 
-    Source: Lindon and Malek, "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022.
+    Raises:
+        ShapeError: there are not as many counts as shares.
+        FieldError: a share is not above 0, or a count is negative.
+
+    Source: Lindon and Malek, "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022. The mean of
+    two such martingales is one too.
     """
+    return float(sequential_p_values(counts, shares))
+
+
+def sequential_p_values(counts: ArrayLike, shares: Sequence[float]) -> NDArray[np.float64]:
+    """Return :func:`sequential_p_value` of many samples; counts of shape (..., arms) give shape (...)."""
+    found, dealt = _checked(counts, shares)
+    log_odds = [_log_odds(found, dealt, concentration) for concentration in _CONCENTRATIONS]
+    average = logsumexp(np.stack(log_odds), axis=0) - np.log(len(_CONCENTRATIONS))
+    return np.asarray(np.exp(-np.clip(average, 0.0, 700.0)), np.float64)
+
+
+def chi_square_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """Return Pearson's p-value, for one look that was fixed beforehand; 1 without users or other arms.
+
+    Raises:
+        ShapeError: there are not as many counts as shares.
+        FieldError: a share is not above 0, or a count is negative.
+    """
+    found, dealt = _checked(counts, shares)
+    if found.sum() == 0.0 or found.size < 2:
+        return 1.0
+    return float(chisquare(found, found.sum() * dealt).pvalue)
+
+
+def _log_odds(
+    found: NDArray[np.float64], dealt: NDArray[np.float64], concentration: float
+) -> NDArray[np.float64]:
+    """Return the log odds of "shares drawn from a Dirichlet around the dealt" against the dealt shares."""
+    prior = concentration * dealt
+    against = (gammaln(prior + found) - gammaln(prior)).sum(axis=-1)
+    n = found.sum(axis=-1)
+    odds = gammaln(concentration) - gammaln(concentration + n) + against - xlogy(found, dealt).sum(axis=-1)
+    return np.asarray(odds, np.float64)
+
+
+def _checked(counts: ArrayLike, shares: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     found, dealt = np.asarray(counts, dtype=np.float64), np.asarray(shares, dtype=np.float64)
-    prior = _CONCENTRATION * dealt
-    log_odds = (
-        gammaln(prior.sum())
-        - gammaln(prior.sum() + found.sum())
-        + (gammaln(prior + found) - gammaln(prior)).sum()
-        - (found * np.log(dealt)).sum()
-    )
-    return min(1.0, exp(-min(700.0, float(log_odds))))
+    if found.shape[-1:] != dealt.shape:
+        raise ShapeError("counts", dealt.shape, found.shape)
+    if not (dealt > 0.0).all():
+        raise FieldError("shares", str(list(shares)), "each above 0")
+    if (found < 0).any():
+        raise FieldError("counts", "a negative number", "numbers of users")
+    return found, dealt / dealt.sum()  # the sum may be off 1 in the last bit
