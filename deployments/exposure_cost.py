@@ -1,5 +1,6 @@
 """What exposures cost: ``python -m deployments.exposure_cost``, in CPU time per answer of ten items."""
 
+import gc
 import json
 import sys
 import time
@@ -16,6 +17,7 @@ _N_ROUNDS = 16
 _PER_ROUND = 1_024
 _BETWEEN_S = 0.5  # the writer's thread gets through a round meanwhile, as it does between requests
 _N_ITEMS = 10
+_EXPERIMENTS = ({"variety": "more"}, {"variety": "less"})
 
 
 def cost(batch_size: int, folder: Path) -> dict[str, float]:
@@ -33,6 +35,7 @@ def cost(batch_size: int, folder: Path) -> dict[str, float]:
     exposures = open_exposures(ExposureSettings(folder=folder), "cost")
     if exposures is None:
         raise FieldError("exposures.folder", "None", "a folder")
+    gc.freeze()  # the answers made above are many: a garbage round over them is no cost of exposures
     began_s, loop_s = time.process_time(), 0.0
     for batches in rounds:
         loop_s -= time.thread_time()
@@ -65,7 +68,15 @@ def _batch(start: int, size: int) -> tuple[list[Question], list[Answer]]:
         for number in numbers
     ]
     answers = [
-        Answer(asked.request_id, _items(number), "stable", "0123456789abcdef", None, [])
+        Answer(
+            asked.request_id,
+            _items(number),
+            "stable",
+            "0123456789abcdef",
+            None,
+            [],
+            experiments=_EXPERIMENTS[number % len(_EXPERIMENTS)],
+        )
         for asked, number in zip(questions, numbers, strict=True)
     ]
     return questions, answers

@@ -1,6 +1,6 @@
 """What the router leaves behind of its answers: handed over once per batch, written elsewhere."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ class _Held(NamedTuple):
 
     request_id: str
     user_id: str | None
+    session_id: str | None
     now_s: float
     context: str | None
     n_shown_before: int
@@ -28,6 +29,7 @@ class _Held(NamedTuple):
     bundle: str
     cached: bool
     override: bool
+    experiments: Mapping[str, str]
     degraded: list[Degradation]
     items: list[ShownItem]
 
@@ -66,6 +68,7 @@ class Exposures:
             _Held(
                 asked.request_id,
                 asked.user_id,
+                asked.session_id,
                 asked.now_s,
                 asked.context,
                 len(asked.shown),
@@ -73,6 +76,7 @@ class Exposures:
                 answer.bundle,
                 answer.cached,
                 answer.override,
+                answer.experiments,
                 answer.degraded,
                 answer.items,
             )
@@ -99,7 +103,15 @@ class Exposures:
             scores=[item.score for item in items],
             sources=[item.source for item in items],
             propensities=[_CERTAIN] * len(items),
+            session_pseudonym=self._session(held),
+            experiments=[f"{name}={arm}" for name, arm in held.experiments.items()],
         )
+
+    def _session(self, held: _Held) -> str | None:
+        """Return the session's pseudonym when no user is named, for then it is what was dealt an arm."""
+        if held.user_id is not None or held.session_id is None:
+            return None
+        return self._pseudonyms.of_session(held.session_id)
 
 
 def open_exposures(settings: ExposureSettings, writer_id: str) -> Exposures | None:

@@ -20,6 +20,7 @@ from recsys.core.errors import DataFormatError
 
 _KEY_BYTES = 32
 _PSEUDONYM_BYTES = 16  # two of a billion users share one with odds of 1 in 10^21
+_SESSION = b"session"  # so that a session is never taken for the user whose id it happens to have
 
 OF_ITEMS = {
     "item_ids": pl.List(pl.String),
@@ -42,6 +43,8 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "cached": pl.Boolean,
     "degraded": pl.List(pl.String),
     **OF_ITEMS,
+    "session_pseudonym": pl.String,
+    "experiments": pl.List(pl.String),
 }
 """Columns of exposures; the fields of :class:`Exposure`, in this order."""
 
@@ -64,6 +67,8 @@ class Exposure(NamedTuple):
     scores: Sequence[float]
     sources: Sequence[str]
     propensities: Sequence[float]  # chance the live policy had of showing each item there, in (0, 1]
+    session_pseudonym: str | None = None  # of a session that nobody is named for
+    experiments: Sequence[str] = ()  # "name=arm" of each experiment in which chance dealt the arm
 
 
 class Pseudonyms:
@@ -76,7 +81,9 @@ class Pseudonyms:
     """
 
     def __init__(self, key: bytes) -> None:
-        self._begun = blake2b(key=key, digest_size=_PSEUDONYM_BYTES)  # the key is mixed in once, not per user
+        # the key is mixed in once, not per user
+        self._user = blake2b(key=key, digest_size=_PSEUDONYM_BYTES)
+        self._session = blake2b(key=key, digest_size=_PSEUDONYM_BYTES, person=_SESSION)
 
     @classmethod
     def of_file(cls, path: Path) -> Self:
@@ -95,8 +102,14 @@ class Pseudonyms:
 
     def of(self, user_id: str) -> str:
         """Return the pseudonym of a user, 32 hex digits."""
-        begun = self._begun.copy()
+        begun = self._user.copy()
         begun.update(user_id.encode())
+        return begun.hexdigest()
+
+    def of_session(self, session_id: str) -> str:
+        """Return the pseudonym of a session, 32 hex digits; never that of a user with the same id."""
+        begun = self._session.copy()
+        begun.update(session_id.encode())
         return begun.hexdigest()
 
 

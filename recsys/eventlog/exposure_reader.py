@@ -9,6 +9,7 @@ from recsys.eventlog.exposure import SCHEMA
 from recsys.eventlog.exposure_files import exposure_files, put_exposures
 
 FOR_EVER = float("inf")
+_NO_EXPERIMENTS = pl.col("experiments").fill_null([])  # files from before there were any lack the column
 
 
 def scan_exposures(
@@ -35,7 +36,8 @@ def scan_exposures(
         return pl.LazyFrame(schema=SCHEMA)
     time_s = pl.col("served_at_s")
     found = pl.scan_parquet(files, schema=SCHEMA, missing_columns="insert", extra_columns="ignore")
-    return found.filter((time_s >= since_s) & (time_s < until_s) & ~_erased(erased_at_s or {}))
+    wanted = (time_s >= since_s) & (time_s < until_s) & ~_erased(erased_at_s or {})
+    return found.filter(wanted).with_columns(_NO_EXPERIMENTS)
 
 
 def forget_exposures(folder: Path, erased_at_s: Mapping[str, float]) -> int:

@@ -38,6 +38,11 @@ class Frame:
     offset: int
     payload: bytes
 
+    @property
+    def end(self) -> int:
+        """Where the next one begins."""
+        return self.offset + _HEAD.size + len(self.payload)
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -67,6 +72,11 @@ def scan(data: bytes) -> Iterator[Frame | Gap]:
     at, gap = _after_header(data)
     if gap is not None:
         yield gap
+    yield from scan_frames(data, at)
+
+
+def scan_frames(data: bytes, at: int = 0) -> Iterator[Frame | Gap]:
+    """Yield what stands behind the place where frames begin, in order."""
     while at < len(data):
         payload = _payload_at(data, at)
         if payload is not None:

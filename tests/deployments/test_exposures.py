@@ -69,16 +69,37 @@ def test_every_answer_of_a_batch_leaves_one_exposure_and_no_name(replica_of: Rep
             "1", NOW_S, PSEUDONYMS.of("ada"), "stable", "b" * 16, "recommend", "home", 0,
             override=False, cached=False, degraded=[],
             item_ids=["i3", "i4", "i5"], scores=[-3.0, -4.0, -5.0], sources=["sequential"] * 3,
-            propensities=[1.0] * 3,
+            propensities=[1.0] * 3, experiments=[],
         ),
         Exposure(
             "2", NOW_S, None, "stable", "b" * 16, "recommend", None, 2,
             override=False, cached=False, degraded=[],
             item_ids=["i1", "i2"], scores=[-1.0, -2.0], sources=["sequential"] * 2, propensities=[1.0] * 2,
+            experiments=[],
         ),
     ]  # fmt: skip
     assert [item.item_id for item in first.items + second.items] == ["i3", "i4", "i5", "i1", "i2"]
     assert "ada" not in repr(taken.rows())
+
+
+def test_the_session_is_told_by_a_pseudonym_only_when_nobody_is_named() -> None:
+    taken = Taken()
+    asked = [
+        question(session_id="s1"),
+        question(session_id="s1", user_id="ada"),
+        question(user_id="ada"),
+        question(),
+    ]
+    taken.exposures.served(asked, [Answer("r", [], "stable", "b", None, [])] * 4)
+    assert [row.session_pseudonym for row in taken.rows()] == [PSEUDONYMS.of_session("s1"), None, None, None]
+
+
+def test_the_experiments_of_an_answer_stand_in_the_exposure_with_their_arms() -> None:
+    taken = Taken()
+    dealt = {"variety": "more", "source": "old"}
+    answer = Answer("r", [], "stable", "b", None, [], experiments=dealt)
+    taken.exposures.served([question(), question()], [answer, replace(answer, experiments={})])
+    assert [row.experiments for row in taken.rows()] == [["variety=more", "source=old"], []]
 
 
 def test_what_was_missing_stands_in_the_exposure(replica_of: Replicas) -> None:

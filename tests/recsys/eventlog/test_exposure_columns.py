@@ -57,6 +57,8 @@ def exposures(draw: st.DrawFn) -> Exposure:
         scores=column(single),
         sources=column(short),
         propensities=column(single),
+        session_pseudonym=draw(st.none() | short),
+        experiments=draw(st.lists(short, max_size=3)),
     )
 
 
@@ -85,6 +87,11 @@ def test_a_pseudonym_is_the_same_for_a_user_another_for_another_and_nothing_with
     assert one.of("ada") == Pseudonyms(b"k" * 32).of("ada") == one.of("ada")
     assert len({one.of("ada"), one.of("bob"), other.of("ada")}) == 3
     assert len(one.of("ada")) == 32
+
+
+def test_a_session_is_not_taken_for_the_user_whose_id_it_has() -> None:
+    pseudonyms = Pseudonyms(b"k" * 32)
+    assert pseudonyms.of_session("ada") == pseudonyms.of_session("ada") != pseudonyms.of("ada")
 
 
 def test_processes_that_begin_together_share_one_key_that_only_its_owner_reads(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""Reading a log that grows: every entry once, as soon as it is whole."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys.eventlog.entry import Entry, decode_entry
+from recsys.eventlog.frame import Fault, Frame, scan, scan_frames
+from recsys.eventlog.reader import Damage, OnDamage
+from recsys.eventlog.segment import segment_paths
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far a segment was read."""
+
+    offset: int = 0  # everything before it was told
+    n_bytes: int = 0  # how long the segment was then
+
+
+class LogFollower:
+    """Tells each entry of a log once, however often it is asked; what was read is not opened again.
+
+    Bytes at the end of a segment that are no whole entry may be one that is being written: they are looked
+    at again when the segment has grown, and told as damage once something whole stands behind them. So the
+    torn end of a writer that died is never told; :func:`recsys.eventlog.reader.read_entries` does that.
+
+    Holds one number per segment, and the new bytes of one segment at a time (all of it the first time).
+
+    Args:
+        folder: where the segments are; may be missing, as before the first event.
+        on_damage: is told what could not be read.
+    """
+
+    def __init__(self, folder: Path, *, on_damage: OnDamage) -> None:
+        self._folder = folder
+        self._on_damage = on_damage
+        self._places: dict[Path, _Place] = {}
+
+    def read(self) -> Iterator[Entry]:
+        """Yield the entries since the last call, each writer's in the order of its appends.
+
+        An iterator that is left before its end tells the rest of its segment never; take all of it.
+        """
+        paths = segment_paths(self._folder)
+        self._places = {path: self._places.get(path, _Place()) for path in paths}
+        for path, place in self._places.items():
+            try:
+                n_bytes = path.stat().st_size
+                if n_bytes != place.n_bytes:
+                    yield from self._entries(path, place)
+            except FileNotFoundError:  # removed meanwhile
+                continue
+
+    def _entries(self, path: Path, place: _Place) -> Iterator[Entry]:
+        with path.open("rb") as file:
+            file.seek(place.offset)
+            data = file.read()
+        begin = place.offset
+        place.n_bytes = begin + len(data)
+        for part in scan_frames(data) if begin else scan(data):
+            if isinstance(part, Frame):
+                place.offset = begin + part.end
+                yield from self._decoded(path, begin, part)
+            elif part.offset + part.n_bytes < len(data) or part.fault is Fault.UNREADABLE:
+                self._on_damage(Damage(path, begin + part.offset, part.n_bytes, part.fault))
+
+    def _decoded(self, path: Path, begin: int, frame: Frame) -> Iterator[Entry]:
+        try:
+            yield decode_entry(frame.payload)
+        except ValueError:  # the checksum holds, so another version wrote it
+            self._on_damage(Damage(path, begin + frame.offset, len(frame.payload), Fault.UNREADABLE))
