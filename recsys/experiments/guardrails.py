@@ -7,14 +7,17 @@ evidence, no sample is too small to fail; only passing asks for ``min_sample``.
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from math import inf, isnan, sqrt
 from typing import Final, Literal, NamedTuple, get_args
 
 from pydantic import Field, PositiveInt, model_validator
 
 from recsys.core.settings import FrozenModel
-from recsys.experiments.measurements import Figures, Latencies, Measurements
-from recsys.experiments.sequential import proportion_interval
+from recsys.experiments.measurements import Figures, Latencies, Measurements, Outcomes
+from recsys.experiments.moments import Moments
+from recsys.experiments.sequential import boundary, difference_of_means, proportion_interval
 from recsys.experiments.srm import sequential_p_value
+from recsys.experiments.two_proportions import p_difference_above, p_ratio_above
 
 ShareMetric = Literal["error_share", "degraded_share", "empty_share", "short_share"]
 LatencyMetric = Literal[
@@ -39,6 +42,8 @@ _SHARES: Final[Mapping[str, Callable[[Figures], int]]] = {
     "empty_share": lambda figures: figures.empty,
     "short_share": lambda figures: figures.short,
 }
+_LESS_IS_WORSE: Final = frozenset({"watch_rate", "click_rate", "coverage"})
+_MORE_IS_WORSE: Final = frozenset({"skip_rate"})
 _LATENCIES: Final = frozenset(get_args(LatencyMetric))
 
 
@@ -59,8 +64,8 @@ class Guardrail(FrozenModel):
     compare: Compare = "ratio"
     """``value``: the canary's own; ``difference``: canary less stable; ``ratio``: canary by stable."""
     limit: float
-    """At most this; for ``watch_rate``, ``click_rate`` and ``coverage`` at least. Of ``sample_ratio``: the
-    p-value below which users were not dealt as the shares say."""
+    """At most this; of ``watch_rate``, ``click_rate`` and ``coverage`` at least (as a ``difference``: so far
+    below). Of ``sample_ratio``: the p-value below which users were not dealt as the shares say."""
     min_sample: PositiveInt = 200
     """With fewer answers (users, for rates and the sample ratio) in either arm it does not pass."""
     alpha: float = Field(default=0.01, gt=0, lt=0.5)
@@ -111,17 +116,18 @@ def judge(guardrail: Guardrail, measured: Measurements, canary: str, stable: str
 
 def _of_share(guardrail: Guardrail, canary: Figures, stable: Figures) -> Verdict:
     count = _SHARES[guardrail.metric]
-    n, n_stable = canary.answers + canary.errors, stable.answers + stable.errors
-    share = count(canary) / n if n else None
-    share_stable = count(stable) / n_stable if n_stable else None
-    lower, _ = proportion_interval(count(canary), n, guardrail.alpha / 2)
+    own, other = ((count(figures), figures.answers + figures.errors) for figures in (canary, stable))
+    n, n_stable = own[1], other[1]
+    share, share_stable = (hits / of if of else None for hits, of in (own, other))
     if guardrail.compare == "value":
-        most = guardrail.limit
+        p = 0.0 if proportion_interval(*own, guardrail.alpha).lower > guardrail.limit else 1.0
+    elif guardrail.compare == "difference":
+        p = p_difference_above(other, own, guardrail.limit)
     else:
-        _, upper = proportion_interval(count(stable), n_stable, guardrail.alpha / 2)
-        most = upper + guardrail.limit if guardrail.compare == "difference" else upper * guardrail.limit
-    if lower > most:
-        why = f"{_percent(share)} of {n:,}, surely above {_percent(lower)}; allowed {_limit(guardrail)}"
+        p = p_ratio_above(other, own, guardrail.limit)
+    if p <= guardrail.alpha:
+        against = "" if guardrail.compare == "value" else f", stable {_percent(share_stable)} of {n_stable:,}"
+        why = f"{_percent(share)} of {n:,}{against}; allowed {_limit(guardrail)}"
         return Verdict(guardrail.metric, Outcome.BAD, why, share, share_stable, n)
     return _passed(guardrail, share, share_stable, n, n_stable, _percent)
 
@@ -157,7 +163,47 @@ def _of_records(guardrail: Guardrail, measured: Measurements, canary: str, stabl
         return Verdict(guardrail.metric, Outcome.UNKNOWN, "no exposures and events to read")
     if guardrail.metric == "sample_ratio":
         return _of_sample_ratio(guardrail, measured)
-    return Verdict(guardrail.metric, Outcome.UNKNOWN, f"{canary} against {stable}: not measured yet")
+    own, other = measured.outcomes.get(canary, Outcomes()), measured.outcomes.get(stable, Outcomes())
+    if guardrail.metric == "coverage":
+        return _of_coverage(guardrail, own, other)
+    return _of_rate(guardrail, own, other)
+
+
+def _of_coverage(guardrail: Guardrail, own: Outcomes, other: Outcomes) -> Verdict:
+    """Judge how many different items equally many lists of both arms show; nobody knows its error."""
+    found = own.coverage, other.coverage
+    if own.coverage is None or (other.coverage is None and guardrail.compare != "value"):
+        return _too_few(guardrail, *found, own.lists, other.lists)
+    least = guardrail.limit
+    if guardrail.compare != "value" and other.coverage is not None:
+        least = other.coverage * least if guardrail.compare == "ratio" else other.coverage - least
+    if own.lists >= guardrail.min_sample and own.coverage < least:
+        why = f"{_percent(own.coverage)}, stable {_percent(other.coverage)}; allowed {_limit(guardrail)}"
+        return Verdict(guardrail.metric, Outcome.BAD, why, *found, own.lists)
+    return _passed(guardrail, *found, own.lists, other.lists, _percent)
+
+
+def _of_rate(guardrail: Guardrail, own: Outcomes, other: Outcomes) -> Verdict:
+    """Judge a rate by user, with an interval that holds at all times; a person's lists are alike."""
+    canary = own.rates.get(guardrail.metric, Moments())
+    stable = other.rates.get(guardrail.metric, Moments())
+    found = (_known(canary.ratio), _known(stable.ratio))
+    worse = 1.0 if guardrail.metric in _MORE_IS_WORSE else -1.0
+    if guardrail.compare == "value":
+        half = float(boundary(max(1, canary.n), guardrail.alpha, guardrail.min_sample))
+        half *= sqrt(canary.variance / canary.n) if canary.n > 1 else inf
+        excess = worse * (canary.ratio - guardrail.limit) - half
+    else:
+        factor = guardrail.limit if guardrail.compare == "ratio" else 1.0
+        allowed = 0.0 if guardrail.compare == "ratio" else guardrail.limit
+        planned = 2.0 * guardrail.min_sample
+        lower, upper = difference_of_means(stable.scaled(factor), canary, guardrail.alpha, planned)
+        excess = (lower if worse > 0 else -upper) - allowed
+    if excess > 0.0:
+        why = f"{_percent(found[0])} of {canary.n:,} users, stable {_percent(found[1])} of {stable.n:,}"
+        why = f"{why}; allowed {_limit(guardrail)}"
+        return Verdict(guardrail.metric, Outcome.BAD, why, *found, canary.n)
+    return _passed(guardrail, *found, canary.n, stable.n, _percent)
 
 
 def _of_sample_ratio(guardrail: Guardrail, measured: Measurements) -> Verdict:
@@ -203,7 +249,12 @@ def _limit(guardrail: Guardrail) -> str:
     if guardrail.compare == "ratio":
         return f"{guardrail.limit:g} times stable"
     shown = _ms(guardrail.limit) if guardrail.metric in _LATENCIES else _percent(guardrail.limit)
-    return shown if guardrail.compare == "value" else f"{shown} above stable"
+    away = "below" if guardrail.metric in _LESS_IS_WORSE else "above"
+    return shown if guardrail.compare == "value" else f"{shown} {away} stable"
+
+
+def _known(value: float) -> float | None:
+    return None if isnan(value) else value
 
 
 def _percent(share: float | None) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from recsys.experiments.moments import Moments
+
 Totals = Mapping[str, Mapping[str, float]]
 """Arm -> counter -> how much so far; counters only rise, and begin at zero when their process does."""
 
@@ -103,7 +105,8 @@ class Outcomes:
 
     users: int = 0
     lists: int = 0
-    coverage: float | None = None  # share of the catalogue in equally many lists of each arm
+    coverage: float | None = None  # different items in equally many lists of each arm; None: too few lists
+    rates: Mapping[str, Moments] = field(default_factory=dict)  # "watch_rate" and the like, by user
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,10 @@ class Moments(FrozenModel):
             self.n, linear @ np.asarray(self.means) + constant, np.asarray(products[_PAIRS], np.float64)
         )
 
+    def scaled(self, factor: float) -> "Moments":
+        """Return the moments of the same users with every numerator multiplied by ``factor``."""
+        return self.mapped(np.diag([factor, 1.0, 1.0, 1.0]), np.zeros(N_COLUMNS))
+
 
 def moments_of(
     numerator: ArrayLike, denominator: ArrayLike | None = None, pre: ArrayLike | None = None

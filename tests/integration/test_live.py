@@ -38,7 +38,6 @@ def test_people_watch_more_than_of_blind_lists_and_nothing_fails(
     )
     result = asyncio.run(play(world, serving.graph.address, settings, run_id="live", seconds=_SECONDS))
     assert result.failures == {}
-    print(arm_words := result.arms, watch_scale(world, _TOP_N, world.scenario.ends_s))
     assert result.n_answers == result.n_asked > 100
     assert result.events.statuses == {"accepted": result.events.n_sent}
     assert set(result.visitors) == {"known", "new", "anonymous"}

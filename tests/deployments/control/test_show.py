@@ -67,7 +67,7 @@ def test_a_history_lists_every_decision_with_its_numbers(taken_back: TrafficDocu
     text = printed(history_table([taken_back.rollout]))
     assert [word for word in ("start", "step", "abort") if word in text] == ["start", "step", "abort"]
     assert "1970-01-01 00:17:30" in text
-    assert "25.00% of 400, surely above" in text
+    assert "25.00% of 400, stable 0.00% of 9,000" in text
     assert in_a_line(taken_back).startswith("rollout r1: abort to 0.0%: degraded_share")
 
 

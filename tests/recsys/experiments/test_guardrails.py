@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from recsys.experiments.guardrails import Guardrail, Outcome, judge
+from recsys.experiments.guardrails import Compare, Guardrail, Metric, Outcome, judge
 from recsys.experiments.measurements import Figures, Latencies, Measurements, Outcomes
+from recsys.experiments.moments import moments_of
 
 INF = float("inf")
 HALF = {"stable": 0.5, "canary": 0.5}
@@ -110,6 +111,67 @@ def test_the_sample_ratio_waits_for_users() -> None:
     assert verdict_of(guardrail, Measurements(outcomes=few, shares=HALF)) is Outcome.UNKNOWN
     assert verdict_of(guardrail, Measurements(outcomes={}, shares=HALF)) is Outcome.UNKNOWN
     assert verdict_of(guardrail, Measurements(shares=HALF)) is Outcome.UNKNOWN
+
+
+def rated(metric: str, canary: float, stable: float, n: int = 1_000) -> Measurements:
+    """Return users of whom each met ten items, and reacted to so large a share of them."""
+    rng = np.random.default_rng(0)
+    outcomes = {
+        arm: Outcomes(
+            users=n, lists=n, rates={metric: moments_of(rng.binomial(10, rate, size=n), np.full(n, 10.0))}
+        )
+        for arm, rate in (("canary", canary), ("stable", stable))
+    }
+    return Measurements(outcomes=outcomes, shares=HALF)
+
+
+@pytest.mark.parametrize(
+    ("metric", "compare", "limit", "canary", "stable", "outcome"),
+    [
+        ("watch_rate", "ratio", 0.95, 0.3, 0.3, Outcome.OK),
+        ("watch_rate", "ratio", 0.95, 0.2, 0.3, Outcome.BAD),
+        ("watch_rate", "ratio", 0.95, 0.4, 0.3, Outcome.OK),
+        ("watch_rate", "difference", 0.05, 0.2, 0.3, Outcome.BAD),
+        ("watch_rate", "difference", 0.2, 0.2, 0.3, Outcome.OK),
+        ("watch_rate", "value", 0.25, 0.2, 0.3, Outcome.BAD),
+        ("watch_rate", "value", 0.15, 0.2, 0.3, Outcome.OK),
+        ("skip_rate", "ratio", 1.1, 0.4, 0.3, Outcome.BAD),
+        ("skip_rate", "ratio", 1.1, 0.2, 0.3, Outcome.OK),
+        ("skip_rate", "difference", 0.05, 0.4, 0.3, Outcome.BAD),
+        ("skip_rate", "value", 0.3, 0.4, 0.3, Outcome.BAD),
+    ],
+)
+def test_a_rate_is_judged_by_user_and_in_its_own_direction(
+    metric: Metric, compare: Compare, limit: float, canary: float, stable: float, outcome: Outcome
+) -> None:
+    guardrail = Guardrail(metric=metric, compare=compare, limit=limit)
+    assert verdict_of(guardrail, rated(metric, canary, stable)) is outcome
+
+
+def test_a_rate_of_too_few_users_is_unknown() -> None:
+    guardrail = Guardrail(metric="watch_rate", limit=0.95)
+    assert verdict_of(guardrail, rated("watch_rate", 0.3, 0.3, n=100)) is Outcome.UNKNOWN
+    assert verdict_of(guardrail, Measurements(outcomes={}, shares=HALF)) is Outcome.UNKNOWN
+    own = Guardrail(metric="watch_rate", compare="value", limit=0.2)
+    assert verdict_of(own, Measurements(outcomes={}, shares=HALF)) is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("compare", "limit", "outcome"),
+    [
+        ("ratio", 0.5, Outcome.OK),
+        ("ratio", 0.8, Outcome.BAD),
+        ("difference", 0.1, Outcome.BAD),
+        ("difference", 0.3, Outcome.OK),
+        ("value", 0.4, Outcome.BAD),
+        ("value", 0.2, Outcome.OK),
+    ],
+)
+def test_coverage_is_that_of_equally_many_lists(compare: Compare, limit: float, outcome: Outcome) -> None:
+    guardrail = Guardrail(metric="coverage", compare=compare, limit=limit)
+    outcomes = {"canary": Outcomes(lists=500, coverage=0.3), "stable": Outcomes(lists=900, coverage=0.5)}
+    assert verdict_of(guardrail, Measurements(outcomes=outcomes, shares=HALF)) is outcome
+    assert verdict_of(guardrail, Measurements(outcomes={}, shares=HALF)) is Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize(
