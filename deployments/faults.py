@@ -1,14 +1,16 @@
 """Faults on purpose: what a bad bundle does, for game days and for tests of the guardrails."""
 
 import asyncio
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from recsys.core.errors import UnavailableError
+from recsys.core.errors import DataFormatError, UnavailableError
 from recsys.core.settings import FrozenModel
 from recsys.recall.candidates import Candidates
 
@@ -24,6 +26,19 @@ class Fault(FrozenModel):
     """It names no more than so many candidates."""
     shuffled: bool = False
     """It scores by chance."""
+
+
+def read_faults(path: Path) -> dict[str, Fault]:
+    """Read faults by bundle from a TOML file.
+
+    Raises:
+        DataFormatError: it holds something else.
+    """
+    try:
+        tables = tomllib.loads(path.read_text())
+        return {bundle: Fault.model_validate(table) for bundle, table in tables.items()}
+    except (OSError, ValueError) as error:
+        raise DataFormatError(path, "faults in TOML, a table per bundle", str(error)) from error
 
 
 class Faults:

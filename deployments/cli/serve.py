@@ -13,6 +13,7 @@ from rich.console import Console
 from deployments.autoscaling.settings import AutoscalingSettings, Bounds
 from deployments.control.control import ControllerThread
 from deployments.control.local import in_a_line, local_controller
+from deployments.faults import read_faults
 from deployments.launcher import running_graph
 from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.settings import BatchSettings, CacheSettings, ExposureSettings, GraphArgs, Replicas
@@ -59,6 +60,9 @@ def main(
     when_full: Annotated[
         WhenFull, typer.Option(help="What those get whom there is no time for: 503, or the popular list.")
     ] = WhenFull.SHED,
+    faults: Annotated[
+        Path | None, typer.Option(help="TOML file, a table per bundle: what its stages do wrong on purpose.")
+    ] = None,
     control: Annotated[bool, typer.Option(help="Walk rollouts from here; see marquee rollout.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
 ) -> None:
@@ -72,6 +76,7 @@ def main(
             "batch": BatchSettings(max_in_flight=in_flight),
             "overload": OverloadSettings(when_full=when_full),
             "cache": CacheSettings(on=cache),
+            "faults": {} if faults is None else read_faults(faults),
         }
     )
     begin_traffic(args)

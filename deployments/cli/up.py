@@ -21,11 +21,11 @@ from deployments.cli.serve import (
     stoppable,
 )
 from deployments.local_settings import check_port
-from deployments.seeding import seed_state
 from recsys.core.clock import unix_clock
 from recsys.data.formats import load_dataset
 from recsys.data.schema import POSITIVE_KINDS, Dataset
 from recsys.state.open import open_user_state
+from recsys.state.seeding import seed_state
 
 app = typer.Typer(pretty_exceptions_enable=False)
 

@@ -20,18 +20,28 @@ def twin_registry(bundle: Path, folder: Path, n: int, *, now_s: float) -> tuple[
         now_s: Unix time.
     """
     registry = LocalRegistry(folder)
-    manifest = Manifest.read(bundle)
-
-    def published(number: int) -> str:
-        def fill(writer: BundleWriter) -> None:
-            for name in manifest.files:
-                shutil.copyfile(bundle / name, writer.path(name))
-            writer.json(_EXTRA, number)
-
-        return registry.publish(
-            fill, feature_schema=manifest.feature_schema, created_s=now_s, meta={"twin": number}
-        ).name
-
-    names = tuple(published(number) for number in range(n))
+    names = tuple(twin_of(bundle, registry, number, now_s=now_s) for number in range(n))
     registry.promote(names[0], "stable", expected=None, by="marquee swaps", now_s=now_s)
     return names
+
+
+def twin_of(bundle: Path, registry: LocalRegistry, number: int, *, now_s: float) -> str:
+    """Publish a twin of a bundle; return its name, which depends on ``number`` and ``now_s``.
+
+    Args:
+        bundle: folder of a bundle.
+        registry: where the twin goes.
+        number: tells twins apart.
+        now_s: Unix time.
+    """
+    manifest = Manifest.read(bundle)
+
+    def fill(writer: BundleWriter) -> None:
+        for name in manifest.files:
+            shutil.copyfile(bundle / name, writer.path(name))
+        writer.json(_EXTRA, number)
+
+    published = registry.publish(
+        fill, feature_schema=manifest.feature_schema, created_s=now_s, meta={"twin": number}
+    )
+    return published.name

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from deployments.cli.serve import begin_traffic, graph_args
-from deployments.seeding import seed_state
 from deployments.settings import GraphArgs
 from recsys.core.errors import NotFoundError
 from recsys.data.schema import Dataset
@@ -11,6 +10,7 @@ from recsys.registry.bundle import BundleWriter
 from recsys.registry.local import LocalRegistry
 from recsys.rollout.traffic import Arm
 from recsys.rollout.traffic_file import FileTrafficStore
+from recsys.state.seeding import seed_state
 from recsys.state.sqlite import SqliteUserState
 
 

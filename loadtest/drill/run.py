@@ -1,0 +1,200 @@
+"""One scene: the service, its users, a rollout, and what became of it."""
+
+import asyncio
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.bench.servers import Server, serve
+from loadtest.drill.bundles import Prepared
+from loadtest.drill.scenes import PLAN, Scene
+from loadtest.live.driver import play
+from loadtest.live.result import LiveResult
+from loadtest.live.settings import LiveSettings, PopulationSettings
+from loadtest.soak.memory import marked
+from recsys.core.clock import unix_clock
+from recsys.core.errors import UnavailableError
+from recsys.rollout import transitions
+from recsys.rollout.names import CANARY
+from recsys.rollout.plan import RolloutPlan
+from recsys.rollout.state import Decision, Phase, RolloutState, What
+from recsys.rollout.traffic_file import FileTrafficStore
+
+_BEFORE_S = 3.0  # of quiet, before the rollout
+_AFTER_S = 5.0  # to see that all users are back
+_GIVE_UP_S = 240.0
+_POLL_S = 0.2
+_KILL_EVERY_S = 0.5
+_BACK_S = 2.0  # by then nobody gets the canary any more
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A scene that is over."""
+
+    scene: Scene
+    rollout: RolloutState
+    live: LiveResult
+
+    @property
+    def end(self) -> Decision:
+        """The decision that ended it."""
+        ends = (What.ABORT, What.PROMOTE)
+        return next(one for one in reversed(self.rollout.decisions) if one.what in ends)
+
+    @property
+    def back_s(self) -> float:
+        """How long after its end the canary still answered, in seconds; 0 when it did not."""
+        met = [step.at_s for path in self.live.paths.values() for step in path if step.arm == CANARY]
+        seconds = [one.at_s for one in self.live.seconds if one.arm == CANARY and one.n_answers]
+        ended_s = self.end.at_s - self.live.started_unix_s
+        return max(0.0, max([*met, *seconds], default=0.0) - ended_s)
+
+    def faults(self) -> list[str]:
+        """Return what should not have happened; nothing when all is well."""
+        found = []
+        if self.live.n_failed:
+            found.append(f"{self.live.n_failed} failed requests: {self.live.failures}")
+        promoted = self.rollout.phase in (Phase.HOLDING, Phase.PROMOTED)
+        if promoted is bool(self.scene.seen_by):
+            found.append(f"ended as {self.rollout.phase}: {self.end.why}")
+        named = {verdict.metric for verdict in self.end.verdicts if verdict.outcome == "bad"}
+        if self.scene.seen_by and not named & self.scene.seen_by:
+            found.append(f"taken back by {sorted(named)}, not by any of {sorted(self.scene.seen_by)}")
+        if self.back_s > _BACK_S:
+            found.append(f"the canary still answered {self.back_s:.1f} s after its end")
+        ended_s = self.end.at_s - self.live.started_unix_s
+        astray = [move for move in self.live.moves if move.before == CANARY and move.at_s < ended_s]
+        if astray:
+            found.append(f"{len(astray)} users left the canary while it ramped: {astray[0]}")
+        return found
+
+
+def run_scene(
+    scene: Scene,
+    prepared: Prepared,
+    home: Path,
+    *,
+    rate_per_s: float,
+    plan: RolloutPlan = PLAN,
+    on_decision: Callable[[Decision], None] = lambda _: None,
+) -> Ended:
+    """Play a scene to its end.
+
+    Args:
+        scene: which.
+        prepared: bundles and world.
+        home: an empty folder, for all that the service writes.
+        rate_per_s: lists asked for per second.
+        plan: of the rollout.
+        on_decision: is told of every decision.
+
+    Raises:
+        UnavailableError: the service did not start, or the rollout did not end within minutes.
+    """
+    home.mkdir(parents=True)
+    registry = home / "registry"
+    shutil.copytree(prepared.registry, registry)
+    shutil.copyfile(prepared.state, home / "state.db")
+    candidate = prepared.better if scene.better else prepared.twin
+    (home / "faults.toml").write_text(_toml(candidate, scene.fault))
+    store = FileTrafficStore(home / "traffic.json")
+    with serve(registry, home, ["--faults", str(home / "faults.toml")]) as server:
+        with _played(prepared, server, rate_per_s) as live:
+            time.sleep(_BEFORE_S)
+            document = store.read()
+            now_s = unix_clock()
+            begun = transitions.start(
+                document, candidate, plan, rollout_id=f"drill-{scene.name}", now_s=now_s, by="drill"
+            )
+            store.swap(begun, expected_version=document.version)
+            with _dying(server, store) if scene.dies else nullcontext():
+                _wait_for_end(store, on_decision)
+            time.sleep(_AFTER_S)
+        state = store.read().rollout
+    if state is None:
+        raise UnavailableError("rollout", "it is gone")
+    return Ended(scene, state, live[0])
+
+
+@contextmanager
+def _played(prepared: Prepared, server: Server, rate_per_s: float) -> Iterator[list[LiveResult]]:
+    """Let the world's users use the service while the block lasts; the list holds the result after it."""
+    settings = LiveSettings(population=PopulationSettings(rate_per_s=rate_per_s, speed=2_880.0))
+    results: list[LiveResult] = []
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    def run() -> None:
+        run_id = f"{int(unix_clock() * 1e3):x}"
+        results.append(
+            loop.run_until_complete(play(prepared.world, server.url, settings, run_id=run_id, stop=stop))
+        )
+        loop.close()
+
+    thread = threading.Thread(target=run, name="users")
+    thread.start()
+    try:
+        yield results
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+def _wait_for_end(store: FileTrafficStore, on_decision: Callable[[Decision], None]) -> None:
+    give_up_s = time.monotonic() + _GIVE_UP_S
+    n_told = 0
+    while time.monotonic() < give_up_s:
+        state = store.read().rollout
+        if state is None:
+            raise UnavailableError("rollout", "it is gone")
+        for decision in state.decisions[n_told:]:
+            on_decision(decision)
+        n_told = len(state.decisions)
+        if not state.under_way:
+            return
+        time.sleep(_POLL_S)
+    raise UnavailableError("rollout", f"it did not end within {_GIVE_UP_S:g} s")
+
+
+@contextmanager
+def _dying(server: Server, store: FileTrafficStore) -> Iterator[None]:
+    """Kill the processes of the canary's lane, again and again, from the second step on."""
+    stopped = threading.Event()
+
+    def run() -> None:
+        while not stopped.wait(_KILL_EVERY_S):
+            now = store.read().rollout
+            if now is not None and now.phase is Phase.RAMPING and now.step >= 1:
+                for pid in _of_lane(server, now.lane):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+    thread = threading.Thread(target=run, name="killer")
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _of_lane(server: Server, lane: str) -> list[int]:
+    """Return the ids of the processes that serve a lane; Ray names them after their deployments."""
+    found = []
+    for pid in marked(server.mark):
+        with suppress(OSError):
+            if f"-{lane}".encode() in (Path("/proc") / str(pid) / "cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+def _toml(bundle: str, fault: Mapping[str, float | int | bool]) -> str:
+    lines = [f"{name} = {str(value).lower()}" for name, value in fault.items()]
+    return "\n".join([f'["{bundle}"]', *lines, ""])

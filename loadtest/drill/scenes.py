@@ -1,0 +1,63 @@
+"""The scenes: what is wrong with a canary, and what should become of it."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from recsys.experiments.guardrails import Guardrail
+from recsys.rollout.plan import RolloutPlan, Step
+
+LOOK_EVERY_S: Final = 2.0
+
+PLAN: Final = RolloutPlan(
+    steps=(
+        Step(share=0.01, min_time=6.0, min_exposures=5),
+        Step(share=0.05, min_time=6.0, min_exposures=15),
+        Step(share=0.25, min_time=6.0, min_exposures=60),
+        Step(share=0.5, min_time=6.0, min_exposures=120),
+        Step(share=1.0, min_time=6.0, min_exposures=240),
+    ),
+    guardrails=(
+        Guardrail(metric="error_share", compare="difference", limit=0.002, min_sample=5),
+        Guardrail(metric="degraded_share", compare="difference", limit=0.002, min_sample=5),
+        Guardrail(metric="short_share", compare="difference", limit=0.01, min_sample=5),
+        Guardrail(metric="answer_p95", compare="ratio", limit=2.5, min_sample=5),
+    ),
+    hold=10.0,
+)
+"""A day's rollout in a minute: the same steps and guardrails, with little patience."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A canary, and what should become of it."""
+
+    name: str
+    what: str
+    fault: dict[str, float | int | bool] = field(default_factory=dict)
+    """What its stages do wrong."""
+    better: bool = False
+    """It is trained on more than the stable bundle; else it is a twin of that."""
+    dies: bool = False
+    """Processes of its lane are killed, again and again, once users are there."""
+    seen_by: frozenset[str] = frozenset()
+    """Guardrails that should take it back, any of them; none: it is promoted."""
+
+
+SCENES: Final = (
+    Scene("better", "a better bundle", better=True),
+    Scene("worse", "a shuffled ranker", {"shuffled": True}, seen_by=frozenset({"watch_rate", "skip_rate"})),
+    Scene("slow", "recall takes 100 ms longer", {"delay_s": 0.1}, seen_by=frozenset({"answer_p95"})),
+    Scene(
+        "failing",
+        "raises on 2 % of batches",
+        {"error_share": 0.02},
+        seen_by=frozenset({"degraded_share", "error_share"}),
+    ),
+    Scene(
+        "dying",
+        "its lane is killed while it ramps",
+        dies=True,
+        seen_by=frozenset({"degraded_share", "answer_p95", "short_share"}),
+    ),
+    Scene("short", "names three candidates", {"n_candidates": 3}, seen_by=frozenset({"short_share"})),
+)
