@@ -38,9 +38,19 @@ class ExposureFile:
         return None if match is None else cls(int(match[1]) / 1_000, int(match[2]) / 1_000, path)
 
 
-def exposure_files(folder: Path) -> list[ExposureFile]:
-    """Return all files of a folder, by time; none when there is no such folder."""
-    return sorted(file for day in _days(folder) for path in day.iterdir() if (file := ExposureFile.of(path)))
+def exposure_files(folder: Path, *, since_s: float = 0.0) -> list[ExposureFile]:
+    """Return the files of a folder that end at or after a time, by time; none when there is no such folder.
+
+    Days are told from their names: of those long before ``since_s`` the files are not even listed.
+    """
+    first_day = datetime.fromtimestamp(max(0.0, since_s - SECONDS_PER_DAY), UTC).date().isoformat()
+    found = (
+        ExposureFile.of(path)
+        for day in _days(folder)
+        if day.name >= first_day  # a file is in the day in which it begins, and is never longer than a day
+        for path in day.iterdir()
+    )
+    return sorted(file for file in found if file is not None and file.last_s >= since_s)
 
 
 def write_exposures(folder: Path, writer_id: str, number: int, frame: pl.DataFrame) -> Path:

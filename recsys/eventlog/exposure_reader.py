@@ -1,6 +1,6 @@
 """Reading exposures: lazily, by time, and without those who asked to be forgotten."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -29,15 +29,22 @@ def scan_exposures(
         until_s: Unix time, not included.
         erased_at_s: pseudonym -> Unix time up to which nothing of that user may be used.
     """
-    files = [
-        file.path for file in exposure_files(folder) if file.last_s >= since_s and file.first_s < until_s
-    ]
+    files = [file.path for file in exposure_files(folder, since_s=since_s) if file.first_s < until_s]
     if not files:
         return pl.LazyFrame(schema=SCHEMA)
     time_s = pl.col("served_at_s")
-    found = pl.scan_parquet(files, schema=SCHEMA, missing_columns="insert", extra_columns="ignore")
     wanted = (time_s >= since_s) & (time_s < until_s) & ~_erased(erased_at_s or {})
-    return found.filter(wanted).with_columns(_NO_EXPERIMENTS)
+    return scan_files(files).filter(wanted)
+
+
+def scan_files(files: Sequence[Path]) -> pl.LazyFrame:
+    """Return the answers of these files; a column that a file of an earlier version lacks is null or empty.
+
+    Args:
+        files: at least one.
+    """
+    found = pl.scan_parquet(list(files), schema=SCHEMA, missing_columns="insert", extra_columns="ignore")
+    return found.with_columns(_NO_EXPERIMENTS)
 
 
 def forget_exposures(folder: Path, erased_at_s: Mapping[str, float]) -> int:

@@ -30,11 +30,13 @@ class LogFollower:
     Args:
         folder: where the segments are; may be missing, as before the first event.
         on_damage: is told what could not be read.
+        since_s: Unix time; a segment that was last written to before is passed over.
     """
 
-    def __init__(self, folder: Path, *, on_damage: OnDamage) -> None:
+    def __init__(self, folder: Path, *, on_damage: OnDamage, since_s: float = 0.0) -> None:
         self._folder = folder
         self._on_damage = on_damage
+        self._since_s = since_s
         self._places: dict[Path, _Place] = {}
 
     def read(self) -> Iterator[Entry]:
@@ -46,8 +48,8 @@ class LogFollower:
         self._places = {path: self._places.get(path, _Place()) for path in paths}
         for path, place in self._places.items():
             try:
-                n_bytes = path.stat().st_size
-                if n_bytes != place.n_bytes:
+                found = path.stat()
+                if found.st_size != place.n_bytes and found.st_mtime >= self._since_s:
                     yield from self._entries(path, place)
             except FileNotFoundError:  # removed meanwhile
                 continue

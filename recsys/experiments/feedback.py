@@ -90,6 +90,14 @@ class Records:
         shown = self.impressions.with_columns(pl.Series("list_row", new_rows, dtype=pl.UInt32))
         return Records(self.lists.filter(kept), shown.filter(of_items))
 
+    def of_experiment(self, name: str) -> "Records":
+        """Keep the lists in which chance dealt an arm of an experiment; that arm is theirs from then on."""
+        entry = pl.element().filter(pl.element().str.starts_with(f"{name}="))
+        arm = pl.col("experiments").list.eval(entry).list.first().str.strip_prefix(f"{name}=")
+        lists = self.lists.with_columns(arm=arm)
+        shown = self.impressions.with_columns(arm=lists["arm"].gather(self.impressions["list_row"]))
+        return Records(lists, shown).where(pl.col("arm").is_not_null())
+
 
 def join_feedback(
     exposures: pl.LazyFrame,

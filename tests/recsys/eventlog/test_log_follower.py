@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,17 @@ def test_a_segment_that_was_removed_is_forgotten(tmp_path: Path) -> None:
     assert list(follower.read()) == []
     path.write_bytes(header() + frame(encode_entry(watch("2"))))
     assert list(follower.read()) == [watch("2")]
+
+
+def test_a_segment_from_before_the_time_asked_for_is_passed_over_until_it_grows(tmp_path: Path) -> None:
+    with EventLogWriter(tmp_path, "old") as writer:
+        writer.append_durably([watch("1")])
+    with EventLogWriter(tmp_path, "young") as writer:
+        writer.append_durably([watch("2")])
+    for path, time_s in zip(sorted(tmp_path.glob("*.log")), (99.0, 100.0), strict=True):
+        os.utime(path, (time_s, time_s))
+    follower = LogFollower(tmp_path, on_damage=fail, since_s=100.0)
+    assert list(follower.read()) == [watch("2")]
+    [old] = tmp_path.glob("events-old-*.log")
+    old.write_bytes(old.read_bytes() + frame(encode_entry(watch("3"))))
+    assert list(follower.read()) == [watch("1"), watch("3")]
