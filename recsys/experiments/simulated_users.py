@@ -1,0 +1,54 @@
+"""Users of a made-up service, for checks of the analysis against a known truth.
+
+A user has an activity (skewed: most watch little), a taste, items shown and watches, and four of five have
+the watches of the time before.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.experiments.moments import Moments, moments_by_group
+
+Floats = NDArray[np.float64]
+
+METRICS: Final = ("watches per user", "watches per item shown")
+_NEWCOMERS = 0.2  # share of users without a past
+_SHOWN = 12.0  # on average, besides the first item
+_ACTIVITY_SHAPE = 0.7  # of a gamma with mean 1: the standard deviation is 1.2 times the mean
+_TASTE = (2.0, 6.0)  # of a beta with mean 1 / 4
+
+
+class Users(NamedTuple):
+    """Figures of users, each of shape (users,)."""
+
+    watched: Floats
+    shown: Floats
+    watched_before: Floats  # nan of those without a past
+
+
+def draw(rng: np.random.Generator, n: int, loss: Floats | float = 0.0) -> Users:
+    """Draw ``n`` users.
+
+    Args:
+        rng: where chance comes from.
+        n: how many.
+        loss: share of the taste that is lost, in [0, 1), of each user or of all; the means of both metrics
+            are less by just this share.
+    """
+    activity, taste = rng.gamma(_ACTIVITY_SHAPE, _SHOWN / _ACTIVITY_SHAPE, n), rng.beta(*_TASTE, n)
+    shown, shown_before = 1 + rng.poisson(activity), 1 + rng.poisson(activity)
+    watched = rng.binomial(shown, taste * (1.0 - loss))
+    before = rng.binomial(shown_before, taste).astype(np.float64)
+    before[rng.random(n) < _NEWCOMERS] = np.nan
+    return Users(watched.astype(np.float64), shown.astype(np.float64), before)
+
+
+def reduce_users(users: Users, groups: NDArray[np.int64], n_groups: int) -> tuple[list[Moments], ...]:
+    """Return the moments of each group, first of one of :data:`METRICS`, then of the other."""
+    watched, shown, before = users
+    return (
+        moments_by_group(groups, n_groups, watched, None, before),
+        moments_by_group(groups, n_groups, watched, shown, before),
+    )
