@@ -4,7 +4,7 @@ Every day brings new users (:mod:`recsys.experiments.simulated_users`), a fair c
 is looked at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -34,7 +34,7 @@ class CalibrationConfig(FrozenModel):
     """How much is simulated."""
 
     n_experiments: PositiveInt = 1_000
-    """Of each kind: without a difference, and with one in each metric."""
+    """Of each kind: without a difference, and with one in both metrics."""
     n_days: PositiveInt = 14
     users_per_day_and_arm: PositiveInt = 500
     """On average: a coin deals them."""
@@ -103,15 +103,14 @@ def calibrate(config: CalibrationConfig, on_progress: Progress = _silent) -> Cal
     """Simulate experiments and count what the analysis says of them; equal configs give equal figures."""
     rng = np.random.default_rng(config.seed)
     pilot = [parts[0] for parts in reduce_users(draw(rng, _N_PILOT), np.zeros(_N_PILOT, dtype=np.int64), 1)]
-    same = _simulate(rng, config, 0.0, "no difference", on_progress)
-    metrics = []
-    for row, moments in enumerate(pilot):
-        plan = PowerPlan(std=sqrt(moments.variance), alpha=config.alpha, n_looks=config.n_days)
-        effect = smallest_effect(plan, config.planned_users, config.promised_power)
-        promised = power(plan, config.planned_users, effect)
-        name = f"a difference in {METRICS[row]}"
-        other = _simulate(rng, config, effect / moments.ratio, name, on_progress)
-        metrics.append(_of_metric(row, same, other, effect, promised))
+    plans = [PowerPlan(std=sqrt(m.variance), alpha=config.alpha, n_looks=config.n_days) for m in pilot]
+    effects = [smallest_effect(plan, config.planned_users, config.promised_power) for plan in plans]
+    same = _simulate(rng, config, [0.0] * len(METRICS), "no difference", on_progress)
+    other = _simulate(rng, config, effects, "a difference", on_progress)
+    metrics = [
+        _of_metric(row, same, other, effect, power(plan, config.planned_users, effect))
+        for row, (plan, effect) in enumerate(zip(plans, effects, strict=True))
+    ]
     return Calibration(
         config=config,
         metrics=tuple(metrics),
@@ -138,9 +137,13 @@ def _of_metric(
 
 
 def _simulate(
-    rng: np.random.Generator, config: CalibrationConfig, loss: float, name: str, on_progress: Progress
+    rng: np.random.Generator,
+    config: CalibrationConfig,
+    effects: Sequence[float],
+    name: str,
+    on_progress: Progress,
 ) -> _Counted:
-    """Run experiments side by side, day by day; the control loses a share ``loss`` of its users' taste."""
+    """Run experiments side by side, day by day; ``effects`` of the treatment, metric by metric."""
     n, n_new = config.n_experiments, 2 * config.users_per_day_and_arm
     counted = _nothing(n, config.n_days)
     so_far = [[Moments()] * (2 * n) for _ in METRICS]
@@ -148,7 +151,8 @@ def _simulate(
     for day in range(config.n_days):
         on_progress(name, day / config.n_days)
         arm = rng.integers(0, 2, n * n_new)  # 0 is the control
-        today = reduce_users(draw(rng, n * n_new, loss * (arm == 0)), 2 * experiment + arm, 2 * n)
+        shifts = [np.asarray(effect * arm, np.float64) for effect in effects]
+        today = reduce_users(draw(rng, n * n_new), 2 * experiment + arm, 2 * n, shifts)
         for row, parts in enumerate(today):
             so_far[row] = [before + new for before, new in zip(so_far[row], parts, strict=True)]
             for e in range(n):

@@ -4,6 +4,7 @@ A user has an activity (skewed: most watch little), a taste, items shown and wat
 the watches of the time before.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -28,27 +29,33 @@ class Users(NamedTuple):
     watched_before: Floats  # nan of those without a past
 
 
-def draw(rng: np.random.Generator, n: int, loss: Floats | float = 0.0) -> Users:
-    """Draw ``n`` users.
-
-    Args:
-        rng: where chance comes from.
-        n: how many.
-        loss: share of the taste that is lost, in [0, 1), of each user or of all; the means of both metrics
-            are less by just this share.
-    """
+def draw(rng: np.random.Generator, n: int) -> Users:
+    """Draw ``n`` users; ``rng`` is where chance comes from."""
     activity, taste = rng.gamma(_ACTIVITY_SHAPE, _SHOWN / _ACTIVITY_SHAPE, n), rng.beta(*_TASTE, n)
     shown, shown_before = 1 + rng.poisson(activity), 1 + rng.poisson(activity)
-    watched = rng.binomial(shown, taste * (1.0 - loss))
+    watched = rng.binomial(shown, taste)
     before = rng.binomial(shown_before, taste).astype(np.float64)
     before[rng.random(n) < _NEWCOMERS] = np.nan
     return Users(watched.astype(np.float64), shown.astype(np.float64), before)
 
 
-def reduce_users(users: Users, groups: NDArray[np.int64], n_groups: int) -> tuple[list[Moments], ...]:
-    """Return the moments of each group, first of one of :data:`METRICS`, then of the other."""
+def reduce_users(
+    users: Users,
+    groups: NDArray[np.int64],
+    n_groups: int,
+    shifts: Sequence[Floats | float] = (0.0, 0.0),
+) -> list[list[Moments]]:
+    """Reduce users group by group, once for each of :data:`METRICS`.
+
+    Args:
+        users: as drawn.
+        groups: shape (users,), in [0, n_groups).
+        n_groups: how many groups there are.
+        shifts: by how much each metric of each user is moved: its mean moves by just that, and its variance
+            not at all.
+    """
     watched, shown, before = users
-    return (
-        moments_by_group(groups, n_groups, watched, None, before),
-        moments_by_group(groups, n_groups, watched, shown, before),
-    )
+    return [
+        moments_by_group(groups, n_groups, watched + shifts[0], None, before),
+        moments_by_group(groups, n_groups, watched + shifts[1] * shown, shown, before),
+    ]
