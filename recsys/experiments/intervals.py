@@ -3,7 +3,7 @@
 from math import inf, isnan, nan, sqrt
 from typing import NamedTuple
 
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from recsys.experiments.moments import Moments
 from recsys.experiments.sequential import EVERYTHING, Interval, arm_variances
@@ -40,8 +40,8 @@ def difference_at_one_look(control: Moments, treatment: Moments, alpha: float) -
         return Difference(value, nan, -inf, inf, nan)
     error = sqrt(total)
     freedom = total**2 / (parts[0] ** 2 / (control.n - 1) + parts[1] ** 2 / (treatment.n - 1))
-    half = float(student.isf(alpha / 2, freedom)) * error
-    p = 2.0 * float(student.sf(abs(value) / error, freedom))
+    half = float(stdtrit(freedom, 1.0 - alpha / 2)) * error
+    p = 2.0 * float(stdtr(freedom, -abs(value) / error))
     return Difference(value, error, value - half, value + half, p)
 
 

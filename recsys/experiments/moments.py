@@ -61,8 +61,9 @@ class Moments(FrozenModel):
         """
         if self.n < 2 or self.means[DENOMINATOR] == 0.0:
             return nan
-        gradient = np.array([1.0, -self.ratio]) / self.means[DENOMINATOR]
-        return max(0.0, float(gradient @ self.covariance()[:2, :2] @ gradient))
+        squares, crossed, squares_below = self.products[0], self.products[1], self.products[N_COLUMNS]
+        about_the_line = squares - 2.0 * self.ratio * crossed + self.ratio**2 * squares_below
+        return max(0.0, about_the_line) / (self.means[DENOMINATOR] ** 2 * (self.n - 1))
 
     def covariance(self) -> NDArray[np.float64]:
         """Return the sample covariances of the four columns, shape (4, 4); zeros below two users."""
