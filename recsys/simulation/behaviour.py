@@ -8,16 +8,12 @@ from numpy.typing import NDArray
 
 from recsys.data.schema import INTERACTIONS, KIND_DTYPE, Kind
 from recsys.simulation.chance import Stream, stream
+from recsys.simulation.responses import CODE_OF, WATCHED_SHARE, look_chances, respond
 from recsys.simulation.schedule import Schedule
 from recsys.simulation.slates import SURFACE_SHARES, SURFACES, Moment, SlateMaker
 from recsys.simulation.world import World, match, watch_logit
 
-WATCHED_SHARE = 0.2  # below this a video was skipped
-CLICK_SHARE = 0.4  # opened and watched less than this: a click, no more
-P_LIKE, P_SHARE, P_DISLIKE = 0.12, 0.03, 0.12
 PAUSE_S = 15.0  # mean time between two videos of a session
-_LOGIT_WATCHED = float(np.log(WATCHED_SHARE / (1.0 - WATCHED_SHARE)))
-_CODE = {kind: np.uint8(code) for code, kind in enumerate(Kind)}
 _BIT = np.array([1 << bit for bit in range(8)], dtype=np.uint8)
 
 
@@ -102,8 +98,7 @@ class BlockOfUsers:
         self._surfaces = np.zeros(n_users, dtype=np.int8)
         self._recent = np.full((2, n_users), -1, dtype=np.int32)  # last and last but one watched
         self._seen = Seen(n_users, world.catalogue.n_items)
-        ranks = np.arange(1, world.scenario.slate_size + 1, dtype=np.float32)
-        self._looked = ranks ** np.float32(-world.scenario.position_exponent)
+        self._looked = look_chances(world.scenario, world.scenario.slate_size)
 
     def play(self) -> Behaviour:
         """Play every row and return those that happened."""
@@ -198,21 +193,9 @@ class BlockOfUsers:
     def _react(
         self, affinity: NDArray[np.float32], items: NDArray[np.int32], taken: NDArray[np.bool_]
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Say what each user does with the video of the row: kinds and shares watched.
-
-        Logistic noise makes the chance of watching exactly the sigmoid of :func:`watch_logit`.
-        """
-        noise = self._rng.logistic(size=items.size)
-        logit = watch_logit(affinity, self._world.catalogue.quality[items]) + noise
-        values = (1.0 / (1.0 + np.exp(-(logit + _LOGIT_WATCHED)))).astype(np.float32)
-        luck = self._rng.random(items.size)
-        watched = logit > 0.0
-        kinds = np.where(values < CLICK_SHARE, _CODE[Kind.CLICK], _CODE[Kind.WATCH])
-        kinds[luck < P_LIKE * 2.0 * values] = _CODE[Kind.LIKE]
-        kinds[luck < P_SHARE * 2.0 * values] = _CODE[Kind.SHARE]
-        skipped = np.where(luck < P_DISLIKE, _CODE[Kind.DISLIKE], _CODE[Kind.SKIP])
-        kinds = np.where(watched, kinds, skipped)
-        kinds[~taken] = _CODE[Kind.IMPRESSION]
+        """Say what each user does with the video of the row: kinds and shares watched."""
+        kinds, values = respond(watch_logit(affinity, self._world.catalogue.quality[items]), self._rng)
+        kinds[~taken] = CODE_OF[Kind.IMPRESSION]
         return kinds, np.where(taken, values, np.float32(np.nan))
 
     def _remember(
@@ -222,7 +205,7 @@ class BlockOfUsers:
         kinds: NDArray[np.uint8],
         values: NDArray[np.float32],
     ) -> None:
-        met = kinds != _CODE[Kind.IMPRESSION]
+        met = kinds != CODE_OF[Kind.IMPRESSION]
         users, items, values = users[met], items[met], values[met]
         self._seen.add(users, items)
         self._free_from_s[users] += values * self._world.catalogue.durations_s[items]

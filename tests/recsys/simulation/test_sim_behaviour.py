@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import binom, mannwhitneyu, norm
 
 from recsys.data.schema import Kind
-from recsys.simulation.behaviour import WATCHED_SHARE, Behaviour, Seen
+from recsys.simulation.behaviour import Behaviour, Seen
+from recsys.simulation.responses import WATCHED_SHARE
 from recsys.simulation.scenario import SCENARIOS, Scenario
 from recsys.simulation.world import World, make_world
 from recsys.simulation.writer import play
