@@ -2,18 +2,20 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from loadtest.live.ledger import Ledger
-from loadtest.live.population import Population, Visit
+from loadtest.live.population import Population, Visit, Visitor
 from loadtest.live.reactions import PAD, react
 from loadtest.live.result import ArmResult, LiveResult
 from loadtest.live.settings import LiveSettings
 from loadtest.live.wire import (
+    SHORT,
+    Happened,
     NoAnswerError,
     Sent,
     Shown,
@@ -116,6 +118,7 @@ class _Player:
         self._rng = np.random.default_rng(seed)
         self._rows = {item_id: row for row, item_id in enumerate(world.catalogue.item_ids)}
         self._ledger = Ledger()
+        self._met: dict[str, set[str]] = {}
         self._visitors: Counter[str] = Counter()
         self._transport: LeanTransport | None = None
         self._n_open = 0
@@ -207,27 +210,40 @@ class _Player:
         except NoAnswerError:
             self._ledger.failed(NO_ANSWER, at_s)
             return
+        met = self._met_by(visit.visitor)
         fault = fault_of(shown, self._settings.top_n, self._rows)
-        if fault is not None:
+        if fault == SHORT and len(self._rows) - len(met) < self._settings.top_n:
+            self._ledger.exhausted(shown.arm, at_s)
+        elif fault is not None:
             self._ledger.failed(fault, at_s, shown.arm)
-        self._look_at(shown, visit, at_s)
+        self._look_at(shown, visit, at_s, met)
 
-    def _look_at(self, shown: Shown, visit: Visit, at_s: float) -> None:
-        """Let the visitor look at a list, even one with something wrong, and tell what happened."""
-        visitor = visit.visitor
-        lists = np.array([[self._rows.get(item_id, PAD) for item_id in shown.item_ids]], dtype=np.int64)
-        user_rows = np.array([visitor.user_row], dtype=np.int64)
-        reactions = react(self._world, user_rows, lists, visit.world_time_s, self._rng)
-        self._ledger.answered(shown, reactions, at_s, at_s - visit.due_s)
-        done = happened(shown, reactions)
+    def _met_by(self, visitor: Visitor) -> set[str]:
+        """Return the items that somebody has met in this run, to read and to add to."""
         if visitor.user_id is None:
-            visitor.met.extend((item_id, kind) for _, item_id, kind, _ in done)
-            return
-        self._ledger.met(visitor.user_id, shown.arm, asked_s=visit.due_s, at_s=at_s)
+            return {item_id for item_id, _ in visitor.met}
+        return self._met.setdefault(visitor.user_id, set())
+
+    def _look_at(self, shown: Shown, visit: Visit, at_s: float, met: set[str]) -> None:
+        """Let the visitor look at a list, even one with something wrong, and tell what happened."""
+        lists = np.array([[self._rows.get(item_id, PAD) for item_id in shown.item_ids]], dtype=np.int64)
+        user_rows = np.array([visit.visitor.user_row], dtype=np.int64)
+        reactions = react(self._world, user_rows, lists, visit.world_time_s, self._rng)
+        n_again = sum(item_id in met for item_id in shown.item_ids)
+        self._ledger.answered(shown, reactions, at_s=at_s, latency_s=at_s - visit.due_s, n_met_again=n_again)
+        done = happened(shown, reactions)
+        met.update(item_id for _, item_id, _, _ in done)
+        if visit.visitor.user_id is None:
+            visit.visitor.met.extend((item_id, kind) for _, item_id, kind, _ in done)
+        else:
+            self._ledger.met(visit.visitor.user_id, shown.arm, asked_s=visit.due_s, at_s=at_s)
+            self._tell(done, shown, visit.visitor.user_id, visit.number)
+
+    def _tell(self, done: Sequence[Happened], shown: Shown, user_id: str, number: int) -> None:
         if done:
-            event_id = f"{self._run_id}-{visit.number}"
-            request = tell(done, shown, user_id=visitor.user_id, event_id=event_id, time_s=self._now())
+            event_id = f"{self._run_id}-{number}"
             self._ledger.told(len(done))
+            request = tell(done, shown, user_id=user_id, event_id=event_id, time_s=self._now())
             self._send(request, self._clock())
 
     def _take_results(self, exchange: Exchange) -> None:

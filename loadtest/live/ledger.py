@@ -20,17 +20,22 @@ class _Counts:
     n_answers: int = 0
     n_degraded: int = 0
     n_shown: int = 0
+    n_met_again: int = 0
+    n_exhausted: int = 0
     n_looked: int = 0
     n_watched: int = 0
+    chances: float = 0.0  # of all that was shown, summed up
 
-    def add(self, shown: Shown, reactions: Reactions, latency_s: float) -> None:
+    def add(self, shown: Shown, reactions: Reactions, latency_s: float, n_met_again: int) -> None:
         self.latency.record(latency_s)
         self.bundles[shown.bundle] = None
         self.n_answers += 1
         self.n_degraded += shown.degraded
         self.n_shown += len(shown.item_ids)
+        self.n_met_again += n_met_again
         self.n_looked += int(reactions.looked.sum())
         self.n_watched += int(reactions.watched.sum())
+        self.chances += float(reactions.chances.sum())
 
     def percentile_ms(self, percentile: float) -> float | None:
         found = self.latency.percentile_s(percentile)
@@ -54,10 +59,17 @@ class Ledger:
         for counts in self._counts(at_s, arm):
             _count(counts.failures, name)
 
-    def answered(self, shown: Shown, reactions: Reactions, at_s: float, latency_s: float) -> None:
+    def answered(
+        self, shown: Shown, reactions: Reactions, *, at_s: float, latency_s: float, n_met_again: int = 0
+    ) -> None:
         """Count a list that came, and what was made of it."""
         for counts in self._counts(at_s, shown.arm):
-            counts.add(shown, reactions, latency_s)
+            counts.add(shown, reactions, latency_s, n_met_again)
+
+    def exhausted(self, arm: str, at_s: float) -> None:
+        """Count a list that is short because its user has met nearly everything."""
+        for counts in self._counts(at_s, arm):
+            counts.n_exhausted += 1
 
     def met(self, user_id: str, arm: str, *, asked_s: float, at_s: float) -> None:
         """Note on which arm somebody is.
@@ -117,9 +129,12 @@ def _arm_result(arm: str, counts: _Counts) -> ArmResult:
         dict(counts.failures),
         counts.n_degraded,
         counts.n_shown,
+        counts.n_met_again,
+        counts.n_exhausted,
         counts.n_looked,
         counts.n_watched,
         counts.n_watched / counts.n_shown if counts.n_shown else None,
+        counts.chances / counts.n_shown if counts.n_shown else None,
         counts.percentile_ms(50),
         counts.percentile_ms(99),
     )

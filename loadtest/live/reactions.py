@@ -32,6 +32,7 @@ class Reactions:
     shown: NDArray[np.bool_]
     kinds: NDArray[np.int8]  # position in KINDS, or NOTHING
     values: NDArray[np.float32]  # share of the video watched, NaN where nothing happened
+    chances: NDArray[np.float32]  # of being watched, as the world has it; 0.0 where nothing was shown
 
     @property
     def looked(self) -> NDArray[np.bool_]:
@@ -61,15 +62,14 @@ def react(
         rng: draws everything.
     """
     shown = lists != PAD
-    looked = shown & (
-        rng.random(lists.shape, dtype=np.float32) < look_chances(world.scenario, lists.shape[1])
-    )
-    affinity = world.affinity(user_rows, lists, times_s)[looked]
-    drawn_kinds, drawn_values = respond(watch_logit(affinity, world.catalogue.quality[lists[looked]]), rng)
+    look = look_chances(world.scenario, lists.shape[1])
+    looked = shown & (rng.random(lists.shape, dtype=np.float32) < look)
+    logits = watch_logit(world.affinity(user_rows, lists, times_s), world.catalogue.quality[lists])
+    chances = np.where(shown, look / (1.0 + np.exp(-logits)), np.float32(0.0))
     kinds = np.full(lists.shape, NOTHING, dtype=np.int8)
     values = np.full(lists.shape, np.nan, dtype=np.float32)
-    kinds[looked], values[looked] = drawn_kinds, drawn_values
-    return Reactions(shown, kinds, values)
+    kinds[looked], values[looked] = respond(logits[looked], rng)
+    return Reactions(shown, kinds, values, chances.astype(np.float32))
 
 
 def expected_watch_rate(

@@ -22,10 +22,17 @@ class ArmResult:
     n_degraded: int
     n_shown: int
     """Videos in lists."""
+    n_met_again: int
+    """Of those shown: how many the same user had met before in this run; events need a moment to arrive."""
+    n_exhausted: int
+    """Short lists for users who have met so much of the world that it has no more; not a failure."""
     n_looked: int
     n_watched: int
     watch_rate: float | None
     """Videos watched per video shown; None when nothing was shown."""
+    true_watch_rate: float | None
+    """The world's own chance of being watched, on average over the videos shown: ``watch_rate`` without the
+    luck of who watched what."""
     p50_ms: float | None
     """Latency of lists that came, from the moment when they were due to be asked for."""
     p99_ms: float | None

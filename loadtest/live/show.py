@@ -47,16 +47,26 @@ def arms_table(arms: Sequence[ArmResult], title: str) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("arm")
     table.add_column("bundle")
-    for name in ("answers", "failed", "degraded", "shown", "watched", "watch rate", "p50 ms", "p99 ms"):
+    for name in (
+        "answers",
+        "failed",
+        "degraded",
+        "shown",
+        "watched",
+        "watch rate",
+        "true rate",
+        "p50 ms",
+        "p99 ms",
+    ):
         table.add_column(name, justify="right")
     for arm in arms:
         counts = (arm.n_answers, arm.n_failed, arm.n_degraded, arm.n_shown, arm.n_watched)
-        rate = "-" if arm.watch_rate is None else f"{arm.watch_rate:.4f}"
         table.add_row(
             _name(arm),
             ", ".join(arm.bundles) or "-",
             *(f"{count:,}" for count in counts),
-            rate,
+            _rate(arm.watch_rate),
+            _rate(arm.true_watch_rate),
             _ms(arm.p50_ms),
             _ms(arm.p99_ms),
         )
@@ -70,9 +80,12 @@ def print_result(result: LiveResult, scale: WatchScale, console: Console) -> Non
     events = ", ".join(f"{n:,} {name}" for name, n in sorted(result.events.statuses.items()))
     moves = result.summary()["moves"]
     failed = ", ".join(f"{name} {n:,}" for name, n in sorted(result.failures.items()))
+    again = sum(arm.n_met_again for arm in result.arms)
+    exhausted = sum(arm.n_exhausted for arm in result.arms)
     for line in (
         f"watch rate of blind lists {scale.blind:.4f}, of the best that could be {scale.best:.4f}",
         f"lists by who asked: {who or 'none'}",
+        f"videos met before in this run: {again:,}; short lists, for all others were met: {exhausted:,}",
         f"events: {result.events.n_sent:,} sent; {events or 'nothing came of them'}",
         f"people with a name: {len(result.paths):,}; changes of arm: {moves or 'none'}",
         f"failures: {failed or 'none'}",
@@ -81,12 +94,16 @@ def print_result(result: LiveResult, scale: WatchScale, console: Console) -> Non
 
 
 def _line(arm: ArmResult) -> str:
-    rate = "-" if arm.watch_rate is None else f"{arm.watch_rate:.4f}"
+    rate = _rate(arm.watch_rate)
     return f"{_name(arm)}: {arm.n_answers:,} answers, {arm.n_failed:,} failed, watch rate {rate}"
 
 
 def _name(arm: ArmResult) -> str:
     return "(none)" if arm.arm == NO_ARM else arm.arm
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _ms(value: float | None) -> str:

@@ -13,6 +13,9 @@ from recsys.core.errors import InputError
 
 _MOST_MET = 50  # of a session without a name, sent along
 
+Happened = tuple[int, str, str, float]
+"""Position from 1, item id, kind of event, share watched."""
+
 SHORT, REPEATED, UNKNOWN = "short list", "repeated item", "unknown item"
 """What is wrong with a list that came."""
 
@@ -104,8 +107,8 @@ def fault_of(shown: Shown, top_n: int, known: Container[str]) -> str | None:
     return SHORT if len(shown.item_ids) < top_n else None
 
 
-def happened(shown: Shown, reactions: Reactions) -> list[tuple[int, str, str, float]]:
-    """Return what became of the positions looked at: position from 1, item id, kind, share watched."""
+def happened(shown: Shown, reactions: Reactions) -> list[Happened]:
+    """Return what became of the positions that were looked at."""
     kinds, values = reactions.kinds[0].tolist(), reactions.values[0].tolist()
     return [
         (position, item_id, KINDS[kind].value, value)
@@ -114,9 +117,7 @@ def happened(shown: Shown, reactions: Reactions) -> list[tuple[int, str, str, fl
     ]
 
 
-def tell(
-    done: Sequence[tuple[int, str, str, float]], shown: Shown, *, user_id: str, event_id: str, time_s: float
-) -> Request:
+def tell(done: Sequence[Happened], shown: Shown, *, user_id: str, event_id: str, time_s: float) -> Request:
     """Return the request that brings events home.
 
     Args:

@@ -166,6 +166,33 @@ def test_a_list_with_something_wrong_is_a_failure_of_its_arm(
     assert arm.n_shown == len(item_ids) * result.n_asked
 
 
+def test_a_list_for_somebody_who_has_met_nearly_all_may_be_short(serve: Serve) -> None:
+    everything = world().catalogue.item_ids
+    left: dict[str, dict[str, None]] = {}
+
+    def script(asked: Asked) -> Sequence[Step]:
+        sent = orjson.loads(asked.body)
+        if asked.path == "/recommend":
+            items = left.setdefault(sent["user_id"], dict.fromkeys(everything))
+            return [http(list_of(*list(items)[: sent["top_n"]]))]
+        for event in sent:
+            left[event["user_id"]].pop(event["item_id"], None)
+        return [accepted(asked)]
+
+    # all by one new user, who meets 100 videos in 31 lists or so
+    result, _ = played(serve, script, n=60, rate_per_s=20.0, new_share=1.0, lists_per_session=1e9, speed=1e6)
+    (arm,) = result.arms
+    assert result.failures == {}
+    assert 0 < arm.n_exhausted < arm.n_answers
+
+
+def test_videos_that_a_user_meets_again_are_counted(serve: Serve) -> None:
+    result, _ = played(serve, well, n=100, new_share=1.0, lists_per_session=1e9, speed=1e9)
+    (arm,) = result.arms
+    assert len(result.paths) == 1  # one user is shown the same five videos again and again
+    assert 0.9 * arm.n_shown < arm.n_met_again <= arm.n_shown - TOP_N
+
+
 def test_an_answer_that_does_not_come_in_time_is_a_timeout(serve: Serve) -> None:
     result, _ = played(serve, lists_are(60.0), n=5, timeout_s=0.2)
     assert result.failures == {"timeout": result.n_asked}

@@ -11,6 +11,7 @@ REACTIONS = Reactions(
     np.ones((1, 4), np.bool_),
     np.array([[WATCH, SKIP, NOTHING, WATCH]], np.int8),
     np.array([[0.9, 0.1, np.nan, 0.5]], np.float32),
+    np.array([[0.5, 0.25, 0.25, 0.0]], np.float32),
 )
 
 
@@ -24,13 +25,15 @@ def result_of(ledger: Ledger) -> LiveResult:
 def test_counts_are_what_came_and_what_was_made_of_it() -> None:
     ledger = Ledger()
     ledger.answered(SHOWN, REACTIONS, at_s=0.5, latency_s=0.004)
-    ledger.answered(SHOWN, REACTIONS, at_s=1.5, latency_s=0.002)
+    ledger.answered(SHOWN, REACTIONS, at_s=1.5, latency_s=0.002, n_met_again=3)
+    ledger.exhausted("canary", 1.5)
     ledger.failed("short list", 1.5, "canary")
     ledger.failed("timeout", 1.6)
     nobody, canary = ledger.arms()
     assert (nobody.arm, nobody.n_answers, nobody.failures, nobody.p50_ms) == ("", 0, {"timeout": 1}, None)
     assert (canary.n_answers, canary.n_shown, canary.n_looked, canary.n_watched) == (2, 8, 6, 4)
     assert (canary.watch_rate, canary.n_degraded, canary.failures) == (0.5, 2, {"short list": 1})
+    assert (canary.true_watch_rate, canary.n_met_again, canary.n_exhausted) == (0.25, 3, 1)
     assert (canary.p50_ms, canary.p99_ms) == (2.0, 4.001)  # the highest that shares a bucket of three digits
     line = [(second.at_s, second.arm, second.n_answers, second.n_failed) for second in ledger.seconds()]
     assert line == [(0, "canary", 1, 0), (1, "", 0, 1), (1, "canary", 1, 1)]

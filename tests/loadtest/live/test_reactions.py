@@ -55,6 +55,7 @@ def test_each_position_is_watched_as_often_as_the_world_says() -> None:
     watched = reactions(lists).watched
     positions = np.arange(1, N_POSITIONS + 1)
     chances = world().watch_probability(users(N_USERS), lists, world().scenario.ends_s, position=positions)
+    np.testing.assert_allclose(reactions(lists).chances, chances, rtol=1e-5)
     for column in range(N_POSITIONS):
         exact = chances[:, column].astype(np.float64)
         assert within_odds(watched[:, column], exact, n_tests=N_POSITIONS), column
@@ -105,6 +106,7 @@ def test_whatever_happens_fits_together(lists: list[list[int]], seed: int) -> No
     assert (done.shown == (rows != PAD)).all()
     assert not (done.looked & ~done.shown).any()
     assert not (done.watched & ~done.looked).any()
+    assert ((done.chances > 0) == done.shown).all()
     assert (np.isnan(done.values) == ~done.looked).all()
     skipped = done.looked & ~done.watched
     assert (done.values[done.watched] >= np.float32(WATCHED_SHARE)).all()
