@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,3 +121,15 @@ def test_ctrl_c_loses_nothing(serve: Serve) -> None:
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert orjson.loads(out)["n_answers"] >= 5
+
+
+def test_every_option_is_on_the_page() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "live.md").read_text()
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    options = set(re.findall(r"--[a-z][a-z-]+", shown)) - {
+        "--help",
+        "--install-completion",
+        "--show-completion",
+    }
+    assert len(options) > 10
+    assert {option for option in options if option not in page} == set()
