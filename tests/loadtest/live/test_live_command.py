@@ -105,6 +105,19 @@ def test_the_world_may_be_named_by_its_data(serve: Serve, simulated_folder: Path
     assert orjson.loads(out)["failures"] == {}
 
 
+def test_a_folder_that_cannot_be_written_costs_the_files_and_not_the_report(
+    serve: Serve, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with serve(answers(*LIST)) as server:
+        code, out, err = called(
+            "--url", server.url, *TINY, "--seconds", "0.2", "--json", "--out", str(tmp_path / "file")
+        )
+    assert code == 2
+    assert "--out" in err
+    assert orjson.loads(out)["failures"] == {}
+
+
 def test_ctrl_c_loses_nothing(serve: Serve) -> None:
     asked: list[str] = []
 
