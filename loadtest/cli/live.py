@@ -91,7 +91,10 @@ def main(
         shown = Console()
         print_result(result, scale, shown if shown.is_terminal else Console(width=_WIDTH))
     if out is not None:  # last: what was printed is safe
-        _write(result, out)
+        try:
+            _write(result, out)
+        except RecsysError as error:
+            raise _unusable(str(error)) from error
     raise typer.Exit(exit_code_of(result))
 
 

@@ -269,6 +269,14 @@ def test_the_time_line_adds_up_to_the_arms(serve: Serve) -> None:
     assert times == sorted(set(times))
 
 
+def test_latency_counts_from_when_a_list_was_due(serve: Serve) -> None:
+    result, _ = played(serve, lists_are(0.2, http(list_of(*IDS))), n=10, max_in_flight=256)
+    (arm,) = result.arms
+    assert arm.p50_ms is not None
+    assert arm.p50_ms >= 200.0  # the server takes that long, and nothing makes it quicker
+    assert min(second.p50_ms or 0.0 for second in result.seconds) >= 200.0
+
+
 def test_a_stopped_run_keeps_what_it_has(serve: Serve) -> None:
     seen: list[Pulse] = []
 

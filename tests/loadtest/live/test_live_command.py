@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -104,6 +105,19 @@ def test_the_world_may_be_named_by_its_data(serve: Serve, simulated_folder: Path
     assert orjson.loads(out)["failures"] == {}
 
 
+def test_a_folder_that_cannot_be_written_costs_the_files_and_not_the_report(
+    serve: Serve, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with serve(answers(*LIST)) as server:
+        code, out, err = called(
+            "--url", server.url, *TINY, "--seconds", "0.2", "--json", "--out", str(tmp_path / "file")
+        )
+    assert code == 2
+    assert "--out" in err
+    assert orjson.loads(out)["failures"] == {}
+
+
 def test_ctrl_c_loses_nothing(serve: Serve) -> None:
     asked: list[str] = []
 
@@ -120,3 +134,15 @@ def test_ctrl_c_loses_nothing(serve: Serve) -> None:
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert orjson.loads(out)["n_answers"] >= 5
+
+
+def test_every_option_is_on_the_page() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "live.md").read_text()
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    options = set(re.findall(r"--[a-z][a-z-]+", shown)) - {
+        "--help",
+        "--install-completion",
+        "--show-completion",
+    }
+    assert len(options) > 10
+    assert {option for option in options if option not in page} == set()
