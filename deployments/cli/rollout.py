@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from deployments.cli.serve import graph_args
 from deployments.control.control import ControllerThread
 from deployments.control.counters import Counters, PrometheusCounters, ServiceCounters
 from deployments.control.desk import Change, change, rollout_id, rollouts
-from deployments.control.local import in_a_line, local_controller
+from deployments.control.local import in_a_line, local_controller, local_outcomes
 from deployments.control.show import history_table, plot_history, summary
 from recsys.core.clock import unix_clock
 from recsys.ranking.matrix import FEATURE_SCHEMA
@@ -209,7 +210,14 @@ def control(
     counters: Counters = ServiceCounters(url)
     if prometheus is not None:
         counters = PrometheusCounters(prometheus, clock=unix_clock, selector=selector)
-    controller = local_controller(home / "traffic.json", registry or home / "registry", url, counters)
+    args = graph_args(home, registry=registry)
+    controller = local_controller(
+        args.traffic,
+        args.registry,
+        url,
+        counters=counters,
+        outcomes=local_outcomes(args.exposures, args.event_log),
+    )
     thread = ControllerThread(
         controller, every_s=every, on_decision=lambda document: console.print(in_a_line(document))
     )

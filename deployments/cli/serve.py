@@ -12,7 +12,7 @@ from rich.console import Console
 
 from deployments.autoscaling.settings import AutoscalingSettings, Bounds
 from deployments.control.control import ControllerThread
-from deployments.control.local import in_a_line, local_controller
+from deployments.control.local import in_a_line, local_controller, local_outcomes
 from deployments.faults import read_faults
 from deployments.launcher import running_graph
 from deployments.overload_settings import OverloadSettings, WhenFull
@@ -162,7 +162,12 @@ def serve_until_stopped(
         typer.echo(json.dumps({"address": running.address}) if as_json else f"serving at {running.address}")
         on_ready(running.address)
         if control:
-            controller = local_controller(args.traffic, args.registry, running.address)
+            controller = local_controller(
+                args.traffic,
+                args.registry,
+                running.address,
+                outcomes=local_outcomes(args.exposures, args.event_log),
+            )
             stack.enter_context(
                 ControllerThread(
                     controller,

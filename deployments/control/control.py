@@ -2,13 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from deployments.control.counters import Counters
+from deployments.control.outcomes import RecordedOutcomes
 from recsys.core.clock import Clock
 from recsys.core.errors import ConflictError, RecsysError, UnavailableError
-from recsys.experiments.measurements import Measurements, Totals, figures_of
+from recsys.experiments.measurements import Measurements, Outcomes, Totals, figures_of
 from recsys.registry.store import Registry
 from recsys.rollout.controller import Readiness, Seen, next_document
 from recsys.rollout.state import Phase, RolloutState
@@ -28,6 +29,7 @@ class Controller:
         store: the traffic document.
         readiness: what the lane of the canary says.
         counters: what the service counts.
+        outcomes: what became of its lists; None: nobody writes it down.
         registry: its channels follow the rollout.
         clock: Unix time.
         name: who writes, in decisions.
@@ -39,6 +41,7 @@ class Controller:
         *,
         readiness: Callable[[RolloutState], Readiness],
         counters: Counters,
+        outcomes: RecordedOutcomes | None = None,
         registry: Registry,
         clock: Clock,
         name: str = "controller",
@@ -46,6 +49,7 @@ class Controller:
         self._store = store
         self._readiness = readiness
         self._counters = counters
+        self._outcomes = outcomes
         self._registry = registry
         self._clock = clock
         self._name = name
@@ -84,8 +88,17 @@ class Controller:
         else:
             totals = counted.now
             figures = {arm: figures_of(counters) for arm, counters in counted.since_step.items()}
-            measured = Measurements(figures=figures, shares=document.shares)
+            measured = Measurements(figures, self._outcomes_of(state), document.shares)
         return Seen(readiness, measured, totals)
+
+    def _outcomes_of(self, state: RolloutState) -> Mapping[str, Outcomes] | None:
+        if self._outcomes is None or not any(rail.from_records for rail in state.plan.guardrails):
+            return None
+        try:
+            return self._outcomes.read(state)
+        except UnavailableError as error:
+            _log.warning("the canary's users are not measured: %s", error)
+            return None
 
     def _ready(self, state: RolloutState) -> Readiness:
         try:

@@ -4,14 +4,24 @@ from pathlib import Path
 
 from deployments.control.control import Controller
 from deployments.control.counters import Counters, ServiceCounters
+from deployments.control.outcomes import RecordedOutcomes
 from deployments.control.readiness import readiness_of
+from deployments.exposures import key_beside
+from deployments.settings import ExposureSettings
 from recsys.core.clock import unix_clock
 from recsys.registry.local import LocalRegistry
 from recsys.rollout.traffic import TrafficDocument
 from recsys.rollout.traffic_file import FileTrafficStore
 
 
-def local_controller(traffic: Path, registry: Path, url: str, counters: Counters | None = None) -> Controller:
+def local_controller(
+    traffic: Path,
+    registry: Path,
+    url: str,
+    *,
+    counters: Counters | None = None,
+    outcomes: RecordedOutcomes | None = None,
+) -> Controller:
     """Return a controller.
 
     Args:
@@ -19,14 +29,24 @@ def local_controller(traffic: Path, registry: Path, url: str, counters: Counters
         registry: folder of the registry.
         url: of the service.
         counters: where counters come from; None: from the service itself.
+        outcomes: where it is written down what became of the lists; None: nowhere.
     """
     return Controller(
         FileTrafficStore(traffic),
         readiness=lambda state: readiness_of(url, state),
         counters=counters or ServiceCounters(url),
+        outcomes=outcomes,
         registry=LocalRegistry(registry),
         clock=unix_clock,
     )
+
+
+def local_outcomes(exposures: ExposureSettings, events: Path) -> RecordedOutcomes | None:
+    """Return what reads the outcomes of a service with these settings; None when nobody writes them down."""
+    if exposures.folder is None:
+        return None
+    key = exposures.key or key_beside(exposures.folder)
+    return RecordedOutcomes(exposures.folder, events, key, clock=unix_clock)
 
 
 def in_a_line(document: TrafficDocument) -> str:

@@ -21,6 +21,9 @@ PLAN: Final = RolloutPlan(
         Guardrail(metric="degraded_share", compare="difference", limit=0.002, min_sample=5),
         Guardrail(metric="short_share", compare="difference", limit=0.01, min_sample=5),
         Guardrail(metric="answer_p95", compare="ratio", limit=2.5, min_sample=5),
+        Guardrail(metric="watch_rate", compare="ratio", limit=0.9, min_sample=5),
+        Guardrail(metric="skip_rate", compare="ratio", limit=1.2, min_sample=5),
+        Guardrail(metric="sample_ratio", compare="value", limit=0.001, min_sample=100),
     ),
     hold=10.0,
 )

@@ -178,9 +178,9 @@ def _of_coverage(guardrail: Guardrail, own: Outcomes, other: Outcomes) -> Verdic
     if guardrail.compare != "value" and other.coverage is not None:
         least = other.coverage * least if guardrail.compare == "ratio" else other.coverage - least
     if own.lists >= guardrail.min_sample and own.coverage < least:
-        why = f"{_percent(own.coverage)}, stable {_percent(other.coverage)}; allowed {_limit(guardrail)}"
+        why = f"{_items(own.coverage)}, stable {_items(other.coverage)}; allowed {_limit(guardrail)}"
         return Verdict(guardrail.metric, Outcome.BAD, why, *found, own.lists)
-    return _passed(guardrail, *found, own.lists, other.lists, _percent)
+    return _passed(guardrail, *found, own.lists, other.lists, _items)
 
 
 def _of_rate(guardrail: Guardrail, own: Outcomes, other: Outcomes) -> Verdict:
@@ -248,7 +248,11 @@ def _too_few(
 def _limit(guardrail: Guardrail) -> str:
     if guardrail.compare == "ratio":
         return f"{guardrail.limit:g} times stable"
-    shown = _ms(guardrail.limit) if guardrail.metric in _LATENCIES else _percent(guardrail.limit)
+    shown = _percent(guardrail.limit)
+    if guardrail.metric in _LATENCIES:
+        shown = _ms(guardrail.limit)
+    elif guardrail.metric == "coverage":
+        shown = _items(guardrail.limit)
     away = "below" if guardrail.metric in _LESS_IS_WORSE else "above"
     return shown if guardrail.compare == "value" else f"{shown} {away} stable"
 
@@ -259,6 +263,10 @@ def _known(value: float) -> float | None:
 
 def _percent(share: float | None) -> str:
     return "nothing" if share is None else f"{share:.2%}"
+
+
+def _items(n: float | None) -> str:
+    return "nothing" if n is None else f"{n:,.0f} different items"
 
 
 def _ms(seconds: float | None) -> str:
