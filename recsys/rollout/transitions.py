@@ -84,7 +84,7 @@ def to_step(
             "since_s": now_s,
             "baseline": None if baseline is None else {arm: dict(found) for arm, found in baseline.items()},
         },
-        arms=_arms(state, wanted),
+        arms=arms_of(state, wanted),
         shadow=Shadow(lane=state.lane, share=wanted.shadow) if wanted.shadow else None,
     )
 
@@ -245,7 +245,8 @@ def allow(
     return document.successor(updated_s=now_s, updated_by=by, overrides=overrides)
 
 
-def _arms(state: RolloutState, step: Step) -> tuple[Arm, ...]:
+def arms_of(state: RolloutState, step: Step) -> tuple[Arm, ...]:
+    """Return the arms of a rollout at a step."""
     return (
         Arm(arm=STABLE, lane=state.stable_lane, share=1.0 - step.share),
         Arm(arm=CANARY, lane=state.lane, share=step.share),

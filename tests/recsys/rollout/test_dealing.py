@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +60,22 @@ def test_users_move_only_towards_the_canary_while_its_share_grows(one: float, ot
     before, after = (arms_of(ramped(share)) for share in sorted((one, other)))
     moved = {pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]}
     assert moved <= {("stable", "canary")}
+
+
+def test_ten_thousand_users_move_only_to_the_canary_and_after_an_abort_are_all_back() -> None:
+    names = [f"u{n}" for n in range(10_000)]
+
+    def arms_at(share: float) -> list[str]:
+        dealer = Dealer(ramped(share))
+        return [dealer.deal(name, name).arm.arm for name in names]
+
+    walk = [arms_at(share) for share in (0.0, 0.01, 0.05, 0.25, 0.5, 1.0, 0.0)]
+    for before, after in pairwise(walk[:-1]):
+        moves = {pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]}
+        assert moves == {("stable", "canary")}
+    # 500 of 10,000 with a deviation of 22: six of those, odds 2e-9
+    assert abs(walk[2].count("canary") - 500) < 131
+    assert set(walk[-1]) == {"stable"}
 
 
 def test_the_allow_list_sends_users_by_name_and_marks_them() -> None:
