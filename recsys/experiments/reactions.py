@@ -8,7 +8,7 @@ import polars as pl
 
 from recsys.data.events import POSITIVE_EVENTS, SEEN_EVENTS, Event, EventKind
 from recsys.eventlog.exposure import Pseudonyms
-from recsys.eventlog.reader import OnDamage, read_events
+from recsys.eventlog.reader import OnDamage, read_entries
 
 _ROWS_PER_CHUNK = 65_536  # made into columns at once: what is held of the log as Python objects
 _COUNTED = SEEN_EVENTS | {EventKind.RETRACTION}
@@ -92,4 +92,16 @@ def read_reactions(folder: Path, pseudonyms: Pseudonyms, *, on_damage: OnDamage)
     Raises:
         DataFormatError: there is no such folder.
     """
-    return usable(reactions_of(read_events(folder, on_damage=on_damage), pseudonyms))
+    erased_at_s: dict[str, float] = {}
+
+    def events() -> Iterator[Event]:
+        for entry in read_entries(folder, on_damage=on_damage):
+            if isinstance(entry, Event):
+                yield entry
+            else:
+                who = pseudonyms.of(entry.user_id)
+                erased_at_s[who] = max(entry.at_s, erased_at_s.get(who, entry.at_s))
+
+    found = reactions_of(events(), pseudonyms)  # all of the log: an erasure may stand behind what it covers
+    until_s = pl.col("user_pseudonym").replace_strict(erased_at_s, default=None, return_dtype=pl.Float64)
+    return usable(found.filter(~(pl.col("time_s") <= until_s).fill_null(value=False)))

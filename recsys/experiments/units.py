@@ -12,7 +12,8 @@ from recsys.core.errors import NotFoundError
 from recsys.experiments.feedback import Records, read_records
 from recsys.experiments.list_facts import DEFAULT_K, list_facts
 
-_ONE: Final = "one"  # a plain mean per unit
+ONE: Final = "one"
+"""Denominator of a plain mean per unit."""
 _PRE: Final = "pre_"
 
 
@@ -28,8 +29,8 @@ METRICS: Final[Mapping[str, UnitMetric]] = {
     "click_rate": UnitMetric("n_clicked", "n_items"),
     "skip_rate": UnitMetric("n_skipped", "n_items"),
     "like_rate": UnitMetric("n_liked", "n_items"),
-    "watch_time": UnitMetric("watch_time", _ONE),  # per unit, see list_facts for what it is measured in
-    "lists": UnitMetric("n_lists", _ONE),
+    "watch_time": UnitMetric("watch_time", ONE),  # per unit, see list_facts for what it is measured in
+    "lists": UnitMetric("n_lists", ONE),
     "hit_rate": UnitMetric("hit", "n_lists"),
     "ndcg": UnitMetric("ndcg", "n_lists"),
     "tags": UnitMetric("n_tags", "n_lists"),  # different ones in a list
@@ -37,7 +38,18 @@ METRICS: Final[Mapping[str, UnitMetric]] = {
 }
 """Metrics by unit. Coverage is no mean over units: see :func:`coverage`."""
 
-_SUMMED: Final = sorted({name for metric in METRICS.values() for name in metric} - {_ONE, "n_lists"})
+_SUMMED: Final = sorted({name for metric in METRICS.values() for name in metric} - {ONE, "n_lists"})
+
+
+def metric_named(name: str) -> UnitMetric:
+    """Return a metric.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    if name not in METRICS:
+        raise NotFoundError("metric", name, ", ".join(METRICS))
+    return METRICS[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +72,7 @@ class Units:
         Raises:
             NotFoundError: there is no such metric.
         """
-        if metric not in METRICS:
-            raise NotFoundError("metric", metric, ", ".join(METRICS))
-        numerator, denominator = METRICS[metric]
+        numerator, denominator = metric_named(metric)
         below = pl.col(f"{_PRE}{denominator}")
         return self.sums.select(
             "unit",
@@ -94,12 +104,12 @@ def units_of(facts: pl.DataFrame, *, start_s: float, before: pl.DataFrame | None
             pl.col("arm", "context").first(),
             first_served_at_s=pl.col("served_at_s").first(),
             crossed=pl.col("arm").n_unique() > 1,
-            **_sums(),
+            **sums_of_lists(),
         )
         .with_columns(day=day.floor().cast(pl.Int32), one=1)
     )
     earlier = facts.clear() if before is None else before
-    past = earlier.lazy().group_by("unit").agg(**_sums()).with_columns(one=1)
+    past = earlier.lazy().group_by("unit").agg(**sums_of_lists()).with_columns(one=1)
     past = past.rename(lambda name: name if name == "unit" else f"{_PRE}{name}")
     sums = during.join(past, on="unit", how="left", maintain_order="left").collect()
     return Units(sums.drop("crossed"), int(sums["crossed"].sum()))
@@ -157,6 +167,7 @@ def coverage(records: Records) -> Coverage:
     return Coverage(n_lists, {arm: counts.get(arm, 0) for arm in arms})
 
 
-def _sums() -> dict[str, pl.Expr]:
+def sums_of_lists() -> dict[str, pl.Expr]:
+    """Return what is summed over a group of lists: the columns that :data:`METRICS` name, but for ``one``."""
     sums = {name: pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()) for name in _SUMMED}
     return {"n_lists": pl.len(), **sums}  # without a catalogue there are no tags, which is not none at all
