@@ -1,15 +1,23 @@
 """The whole analysis of an experiment: from tables of users to a result with a recommendation."""
 
+from collections.abc import Callable, Mapping, Sequence
+from math import nan
+
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recsys.experiments.comparing import compare
-from recsys.experiments.corrections import benjamini_hochberg
+from recsys.experiments.corrections import benjamini_hochberg, holm
 from recsys.experiments.design import ExperimentDesign, Metric
+from recsys.experiments.moments import Moments
 from recsys.experiments.novelty import trends
 from recsys.experiments.recommendation import recommend
 from recsys.experiments.results import Comparison, ExperimentResult, SampleRatio, SegmentRow, finite
 from recsys.experiments.srm import chi_square_p_value, sequential_p_value
 from recsys.experiments.tables import check_table, moments_by_arm, moments_by_label, users_by_arm
+
+Correction = Callable[[Sequence[float]], NDArray[np.float64]]
 
 
 def analyse(
@@ -56,28 +64,34 @@ def check_sample_ratio(design: ExperimentDesign, users: dict[str, int]) -> Sampl
 
 def _of_metric(design: ExperimentDesign, users: pl.DataFrame, metric: Metric) -> list[Comparison]:
     arms = moments_by_arm(users, metric, tuple(design.arms))
+    return _corrected(holm, _compared(design, metric, arms))
+
+
+def _segments(design: ExperimentDesign, users: pl.DataFrame) -> tuple[SegmentRow, ...]:
+    """Compare in the primary metric, segment by segment; all rows are one table of comparisons."""
+    places: list[tuple[str, str]] = []
+    found: list[Comparison] = []
+    for segment in design.segments:
+        for label, arms in moments_by_label(users, design.primary, tuple(design.arms), segment).items():
+            places += [(segment, label)] * len(design.treatments)
+            found += _compared(design, design.primary, arms)
+    return tuple(
+        SegmentRow(segment=segment, label=label, comparison=comparison)
+        for (segment, label), comparison in zip(places, _corrected(benjamini_hochberg, found), strict=True)
+    )
+
+
+def _compared(design: ExperimentDesign, metric: Metric, arms: Mapping[str, Moments]) -> list[Comparison]:
+    """Compare every arm; users are planned for the whole, as what is planned must not follow the data."""
     return [
         compare(metric.name, arms, design.control, arm, design.alpha_per_arm, design.planned_pair(arm))
         for arm in design.treatments
     ]
 
 
-def _segments(design: ExperimentDesign, users: pl.DataFrame) -> tuple[SegmentRow, ...]:
-    """Compare in the primary metric, segment by segment; all rows are one table of comparisons."""
-    found: list[tuple[str, str, Comparison]] = []
-    for segment in design.segments:
-        for label, arms in moments_by_label(users, design.primary, tuple(design.arms), segment).items():
-            for arm in design.treatments:
-                planned = design.planned_pair(arm)  # fixed before: it must not follow the data
-                row = compare(design.primary.name, arms, design.control, arm, design.alpha_per_arm, planned)
-                found.append((segment, label, row))
-    p = [_nan_if_none(row.counts.p_at_all_times) for *_, row in found]
-    return tuple(
-        SegmentRow(segment=segment, label=label, comparison=row, p_corrected=finite(float(corrected)))
-        for (segment, label, row), corrected in zip(found, benjamini_hochberg(p), strict=True)
-    )
-
-
-def _nan_if_none(value: float | None) -> float:
-    """Return a number for arrays: nan for what is not known."""
-    return float("nan") if value is None else value
+def _corrected(correct: Correction, found: Sequence[Comparison]) -> list[Comparison]:
+    known = [nan if (p := comparison.counts.p_at_all_times) is None else p for comparison in found]
+    return [
+        comparison.model_copy(update={"p_corrected": finite(float(p))})
+        for comparison, p in zip(found, correct(known), strict=True)
+    ]

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from math import isnan, nan, sqrt
 
 from recsys.experiments.cuped import adjust
-from recsys.experiments.intervals import Difference, difference_at_one_look, lift_interval
+from recsys.experiments.intervals import Difference, difference_at_one_look, lift_at_all_times
 from recsys.experiments.moments import HAS_PRE, Moments
 from recsys.experiments.results import Comparison, Effect, Span, finite
 from recsys.experiments.sequential import (
     Interval,
     always_valid_p,
-    boundary,
     difference_of_means,
     standard_error,
 )
@@ -31,7 +30,6 @@ def effect_of(control: Moments, treatment: Moments, alpha: float, planned_n: flo
     difference = treatment.ratio - control.ratio
     lift = difference / control.ratio if control.ratio != 0.0 else nan
     p = float(always_valid_p(difference / error, n, alpha, planned_n)) if known else nan
-    n_errors = float(boundary(max(1, n), alpha, planned_n))
     return Effect(
         control=finite(control.ratio),
         treatment=finite(treatment.ratio),
@@ -39,7 +37,7 @@ def effect_of(control: Moments, treatment: Moments, alpha: float, planned_n: flo
         lift=finite(lift),
         at_all_times=span(difference_of_means(control, treatment, alpha, planned_n)),
         p_at_all_times=finite(p),
-        lift_at_all_times=span(lift_interval(control, treatment, n_errors)),
+        lift_at_all_times=span(lift_at_all_times(control, treatment, alpha, planned_n)),
         at_one_look=span(once),
         p_at_one_look=finite(once.p),
     )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from scipy.special import stdtr, stdtrit
 
 from recsys.experiments.moments import Moments
-from recsys.experiments.sequential import EVERYTHING, Interval, arm_variances
+from recsys.experiments.sequential import EVERYTHING, Interval, arm_variances, boundary
 
 
 class Difference(NamedTuple):
@@ -72,6 +72,19 @@ def lift_interval(control: Moments, treatment: Moments, n_errors: float) -> Inte
     product = control.ratio * treatment.ratio
     half = sqrt(max(0.0, product**2 - known * (treatment.ratio**2 - v_treatment)))
     return Interval((product - half) / known - 1.0, (product + half) / known - 1.0)
+
+
+def lift_at_all_times(control: Moments, treatment: Moments, alpha: float, planned_n: float) -> Interval:
+    """Return an interval for treatment by control, less 1, that covers it at all times.
+
+    Args:
+        control: its ratio is to be positive.
+        treatment: users of the arm.
+        alpha: how probable it may be that the interval ever misses.
+        planned_n: users of both arms where it shall be narrowest; it holds everywhere.
+    """
+    n = max(1, control.n + treatment.n)
+    return lift_interval(control, treatment, float(boundary(n, alpha, planned_n)))
 
 
 def lift_by_delta(control: Moments, treatment: Moments, n_errors: float) -> Interval:

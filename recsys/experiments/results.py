@@ -61,6 +61,9 @@ class Comparison(FrozenModel):
     variance_removed: float
     std: float | None
     """Standard deviation of one user's part in the metric, of what counts."""
+    p_corrected: float | None = None
+    """Of what counts, at all times: Holm's over the arms, or in a table of segments Benjamini and Hochberg's
+    over all its rows."""
 
     @property
     def counts(self) -> Effect:
@@ -74,8 +77,6 @@ class SegmentRow(FrozenModel):
     segment: str
     label: str
     comparison: Comparison
-    p_corrected: float | None
-    """Benjamini and Hochberg's, over the whole table of the metric."""
 
 
 class DayEffect(FrozenModel):

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recsys.experiments.intervals import difference_at_one_look, lift_by_delta, lift_interval
+from recsys.experiments.intervals import (
+    difference_at_one_look,
+    lift_at_all_times,
+    lift_by_delta,
+    lift_interval,
+)
 from recsys.experiments.moments import Moments, moments_of
 from recsys.experiments.sequential import EVERYTHING, boundary
 
@@ -68,6 +73,7 @@ def test_no_lift_is_left_out_while_the_control_may_be_zero() -> None:
 
 def test_a_lift_that_holds_at_all_times_is_wider() -> None:
     control, treatment = arms(2_000, seed=5)
-    always = lift_interval(control, treatment, float(boundary(3_000, 0.05, 3_000)))
+    always = lift_at_all_times(control, treatment, 0.05, 3_000)
+    assert always == lift_interval(control, treatment, float(boundary(3_000, 0.05, 3_000)))
     once = lift_interval(control, treatment, 1.96)
     assert always.lower < once.lower < once.upper < always.upper
