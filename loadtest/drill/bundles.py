@@ -54,11 +54,9 @@ def prepare(folder: Path, *, clock: Clock, on_step: Callable[[str], None]) -> Pr
         simulate(SCENARIO, SEED, data)
     everything = load_dataset(data, now_s=clock()).dataset
     registry = LocalRegistry(folder / "registry")
-    on_step("a bundle that learned from little")
-    stable = _trained(_part_of(everything), registry, clock)
-    on_step("a bundle that learned from everything")
-    better = _trained(everything, registry, clock)
-    twin = twin_of(registry.get(stable), registry, 1, now_s=clock())
+    stable = _trained(_part_of(everything), registry, clock, lambda: on_step("a bundle that learned little"))
+    better = _trained(everything, registry, clock, lambda: on_step("a bundle that learned from all"))
+    twin = twin_of(registry.get(stable), registry, 1, now_s=0.0)  # the same each time
     if registry.channels().stable is None:
         registry.promote(stable, "stable", expected=None, by="drill", now_s=clock())
     state = folder / "state.db"
@@ -74,7 +72,10 @@ def _part_of(dataset: Dataset) -> Dataset:
     return Dataset(f"{dataset.name}-part", part, dataset.items)
 
 
-def _trained(dataset: Dataset, registry: LocalRegistry, clock: Clock) -> str:
+def _trained(dataset: Dataset, registry: LocalRegistry, clock: Clock, on_training: Callable[[], None]) -> str:
     key = training_key(f"{dataset.name}:{dataset.interactions.height}", _CONFIG)
     found = find_trained(registry, key)
-    return found or train(dataset, registry, _CONFIG, key=key, now_s=clock()).bundle.name
+    if found is not None:
+        return found
+    on_training()
+    return train(dataset, registry, _CONFIG, key=key, now_s=clock()).bundle.name

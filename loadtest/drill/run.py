@@ -1,6 +1,5 @@
 """One scene: the service, its users, a rollout, and what became of it."""
 
-import asyncio
 import os
 import shutil
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 from loadtest.bench.servers import Server, serve
 from loadtest.drill.bundles import Prepared
 from loadtest.drill.scenes import PLAN, Scene
+from loadtest.live.background import playing
 from loadtest.live.driver import play
 from loadtest.live.result import LiveResult
 from loadtest.live.settings import LiveSettings, PopulationSettings
@@ -106,7 +106,11 @@ def run_scene(
     (home / "faults.toml").write_text(_toml(candidate, scene.fault))
     store = FileTrafficStore(home / "traffic.json")
     with serve(registry, home, ["--faults", str(home / "faults.toml")]) as server:
-        with _played(prepared, server, rate_per_s) as live:
+        settings = LiveSettings(population=PopulationSettings(rate_per_s=rate_per_s))
+        run_id = f"{int(unix_clock() * 1e3):x}"
+        with playing(
+            lambda stop: play(prepared.world, server.url, settings, run_id=run_id, stop=stop)
+        ) as users:
             time.sleep(_BEFORE_S)
             document = store.read()
             now_s = unix_clock()
@@ -117,34 +121,11 @@ def run_scene(
             with _dying(server, store) if scene.dies else nullcontext():
                 _wait_for_end(store, on_decision)
             time.sleep(_AFTER_S)
+            live = users.finish()
         state = store.read().rollout
     if state is None:
         raise UnavailableError("rollout", "it is gone")
-    return Ended(scene, state, live[0])
-
-
-@contextmanager
-def _played(prepared: Prepared, server: Server, rate_per_s: float) -> Iterator[list[LiveResult]]:
-    """Let the world's users use the service while the block lasts; the list holds the result after it."""
-    settings = LiveSettings(population=PopulationSettings(rate_per_s=rate_per_s, speed=2_880.0))
-    results: list[LiveResult] = []
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    def run() -> None:
-        run_id = f"{int(unix_clock() * 1e3):x}"
-        results.append(
-            loop.run_until_complete(play(prepared.world, server.url, settings, run_id=run_id, stop=stop))
-        )
-        loop.close()
-
-    thread = threading.Thread(target=run, name="users")
-    thread.start()
-    try:
-        yield results
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
+    return Ended(scene, state, live)
 
 
 def _wait_for_end(store: FileTrafficStore, on_decision: Callable[[Decision], None]) -> None:
