@@ -14,7 +14,9 @@ _DESCRIPTION = (
     "Recommends videos. Ask `POST /recommend`, tell what happened with `POST /events`: the very next answer "
     "knows it. Every path stands without `/v1` too. Ids are strings; whole numbers are taken as such. "
     "Unknown users are welcome; unknown fields are refused. A problem document (RFC 9457) names "
-    "the field that is wrong. Every answer carries `X-Request-Id`: yours if you sent one."
+    "the field that is wrong. Every answer carries `X-Request-Id`: yours if you sent one. "
+    "`X-Marquee-Arm: canary` asks for an arm of the rollout, `X-Marquee-Arm: EXPERIMENT=ARM` for one of an "
+    "experiment; such answers say `override` and are left out of statistics."
 )
 _TEMPLATE = "#/components/schemas/{model}"
 _EVENT = {"$ref": _TEMPLATE.format(model=EventIn.__name__)}

@@ -132,6 +132,11 @@ def _all_tables(figures: Figures) -> Iterator[tuple[str, list[str], list[list[st
             "The graph without and with its cache, audience of docs/cache.md",
             *_of_dicts(figures["cache"]["rows"]),
         )
+    if "rollout" in figures:
+        yield (
+            "The graph at 64 connections under several traffic documents, by turns; ratio: to the first",
+            *_of_dicts(figures["rollout"]["rows"]),
+        )
     if "growth" in figures:
         for name, points in figures["growth"]["curves"].items():
             weighed = any(point["memory_mb"] for point in points)

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from loadtest.bench import caching, crowds, floor, growth, rivals
+from loadtest.bench import caching, crowds, dealing, floor, growth, rivals
 from loadtest.bench.bundle import N_ITEMS, bench_registry
 from loadtest.bench.document import Figures, last_line, read_figures, tables, write_document, write_figures
 from loadtest.bench.machine import this_machine
@@ -34,6 +34,7 @@ class Section(StrEnum):
     CROWDS = "crowds"  # a million users in SQLite and in Redis, 200,000 items
     GROWTH = "growth"  # time and memory against every size
     CACHE = "cache"  # lists of a moment ago: on and off
+    ROLLOUT = "rollout"  # what arms, experiments and overrides cost
 
 
 @dataclass(slots=True)
@@ -160,9 +161,22 @@ def _cache(run: Run) -> dict[str, Any]:
     return {"rows": [asdict(row) for row in rows]}
 
 
+def _rollout(run: Run) -> dict[str, Any]:
+    rows = dealing.measure(
+        run.registry(),
+        run.room("rollout"),
+        seconds=run.seconds,
+        n_turns=run.turns,
+        clock=unix_clock,
+        on_step=run.on_step,
+    )
+    return {"rows": rows}
+
+
 _MEASURES: dict[Section, Callable[[Run], dict[str, Any]]] = {
     Section.RIVALS: _rivals,
     Section.CROWDS: _crowds,
     Section.GROWTH: _growth,
     Section.CACHE: _cache,
+    Section.ROLLOUT: _rollout,
 }
