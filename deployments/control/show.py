@@ -23,36 +23,40 @@ _MARKS = {Outcome.OK: "green", Outcome.BAD: "red", Outcome.UNKNOWN: "yellow", Ou
 
 
 def summary(document: TrafficDocument, now_s: float) -> RenderableType:
-    """Return where the rollout stands."""
+    """Return where the rollout stands, and what else decides who gets what."""
     state = document.rollout
+    lines = [] if state is None else _standing(document, state, now_s)
     if state is None:
-        return Text(f"no rollout yet; all users get bundle {document.bundle_of(document.arms[0])}")
-    colour = _COLOURS[state.phase]
+        lines.append(Text(f"no rollout yet; all users get bundle {document.bundle_of(document.arms[0])}"))
+    for arm, kill in document.killed.items():
+        lines.append(Text(f"arm {arm} is killed by {kill.by}: {kill.why or 'no reason given'}", style="red"))
+    if document.experiments:
+        names = ", ".join(experiment.name for experiment in document.experiments)
+        lines.append(Text(f"experiments: {names}"))
+    if document.overrides:
+        lines.append(Text(f"allow-list: {len(document.overrides):,} users"))
+    if state is not None:
+        latest = state.decisions[-1]
+        lines.append(Text(f"last decision: {latest.what} by {latest.by}: {latest.why}"))
+        lines += _verdicts(latest)
+    return Group(*lines)
+
+
+def _standing(document: TrafficDocument, state: RolloutState, now_s: float) -> list[Text]:
+    since = f" for {_age(now_s - state.since_s)}"
+    before = f"before it {state.stable_bundle} on {state.stable_lane}"
     lines = [
-        Text.assemble(
-            "rollout ",
-            (state.id, "bold"),
-            ": ",
-            (_phase(state), colour),
-            f" for {_age(now_s - state.since_s)}",
-        ),
-        Text(
-            f"bundle {state.bundle} on {state.lane}; before it {state.stable_bundle} on {state.stable_lane}"
-        ),
+        Text.assemble("rollout ", (state.id, "bold"), ": ", (_phase(state), _COLOURS[state.phase]), since),
+        Text(f"bundle {state.bundle} on {state.lane}; {before}"),
         Text("users: " + ", ".join(f"{arm.arm} {arm.share:.1%}" for arm in document.arms)),
     ]
     if state.phase is Phase.RAMPING:
         step = state.at_step
         least = f"at least {_age(step.min_time)} and {step.min_exposures:,} exposures"
         shadow = f", shadow {step.shadow:.1%}" if step.shadow else ""
-        lines.append(
-            Text(f"step {state.step + 1} of {len(state.plan.steps)}: {step.share:.1%}{shadow}, {least}")
-        )
-    for arm, kill in document.killed.items():
-        lines.append(Text(f"arm {arm} is killed by {kill.by}: {kill.why or 'no reason given'}", style="red"))
-    latest = state.decisions[-1]
-    lines.append(Text(f"last decision: {latest.what} by {latest.by}: {latest.why}"))
-    return Group(*lines, *_verdicts(latest))
+        number = f"step {state.step + 1} of {len(state.plan.steps)}"
+        lines.append(Text(f"{number}: {step.share:.1%}{shadow}, {least}"))
+    return lines
 
 
 def history_table(states: Sequence[RolloutState]) -> Table:
