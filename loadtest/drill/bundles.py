@@ -33,11 +33,11 @@ class Prepared:
     """What every scene begins with."""
 
     world: World
-    registry: Path  # with the three bundles, the stable one in its channel
+    registry: Path  # with the three bundles; no channel names one
     state: Path  # user state: the service knows the world's users
-    stable: str
-    better: str
-    twin: str  # of the stable one
+    little: str  # learned from little
+    better: str  # learned from everything
+    twin: str  # of the better one
 
 
 def prepare(folder: Path, *, clock: Clock, on_step: Callable[[str], None]) -> Prepared:
@@ -54,17 +54,15 @@ def prepare(folder: Path, *, clock: Clock, on_step: Callable[[str], None]) -> Pr
         simulate(SCENARIO, SEED, data)
     everything = load_dataset(data, now_s=clock()).dataset
     registry = LocalRegistry(folder / "registry")
-    stable = _trained(_part_of(everything), registry, clock, lambda: on_step("a bundle that learned little"))
+    little = _trained(_part_of(everything), registry, clock, lambda: on_step("a bundle that learned little"))
     better = _trained(everything, registry, clock, lambda: on_step("a bundle that learned from all"))
-    twin = twin_of(registry.get(stable), registry, 1, now_s=0.0)  # the same each time
-    if registry.channels().stable is None:
-        registry.promote(stable, "stable", expected=None, by="drill", now_s=clock())
+    twin = twin_of(registry.get(better), registry, 1, now_s=0.0)  # the same each time
     state = folder / "state.db"
     if not state.exists():
         on_step("what is remembered of the world's users")
         with SqliteUserState(state) as store:
             seed_state(everything.interactions, store)
-    return Prepared(world_of(data), registry.root, state, stable, better, twin)
+    return Prepared(world_of(data), registry.root, state, little, better, twin)
 
 
 def _part_of(dataset: Dataset) -> Dataset:

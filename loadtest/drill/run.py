@@ -20,6 +20,7 @@ from loadtest.live.settings import LiveSettings, PopulationSettings
 from loadtest.soak.memory import marked
 from recsys.core.clock import unix_clock
 from recsys.core.errors import UnavailableError
+from recsys.registry.local import LocalRegistry
 from recsys.rollout import transitions
 from recsys.rollout.names import CANARY
 from recsys.rollout.plan import RolloutPlan
@@ -102,7 +103,9 @@ def run_scene(
     registry = home / "registry"
     shutil.copytree(prepared.registry, registry)
     shutil.copyfile(prepared.state, home / "state.db")
+    stable = prepared.little if scene.better else prepared.better
     candidate = prepared.better if scene.better else prepared.twin
+    LocalRegistry(registry).promote(stable, "stable", expected=None, by="drill", now_s=unix_clock())
     (home / "faults.toml").write_text(_toml(candidate, scene.fault))
     store = FileTrafficStore(home / "traffic.json")
     with serve(registry, home, ["--faults", str(home / "faults.toml")]) as server:

@@ -39,7 +39,8 @@ class Scene:
     fault: dict[str, float | int | bool] = field(default_factory=dict)
     """What its stages do wrong."""
     better: bool = False
-    """It is trained on more than the stable bundle; else it is a twin of that."""
+    """It learned from everything and the stable bundle from little; else it is a twin of a stable bundle that
+    learned from everything."""
     dies: bool = False
     """Processes of its lane are killed, again and again, once users are there."""
     seen_by: frozenset[str] = frozenset()

@@ -233,11 +233,14 @@ class _Player:
         self._ledger.answered(shown, reactions, at_s=at_s, latency_s=at_s - visit.due_s, n_met_again=n_again)
         done = happened(shown, reactions)
         met.update(item_id for _, item_id, _, _ in done)
-        if visit.visitor.user_id is None:
-            visit.visitor.met.extend((item_id, kind) for _, item_id, kind, _ in done)
+        visitor = visit.visitor
+        unit = visitor.user_id or visitor.session_id
+        if unit is not None:
+            self._ledger.met(unit, shown.arm, asked_s=visit.due_s, at_s=at_s)
+        if visitor.user_id is None:
+            visitor.met.extend((item_id, kind) for _, item_id, kind, _ in done)
         else:
-            self._ledger.met(visit.visitor.user_id, shown.arm, asked_s=visit.due_s, at_s=at_s)
-            self._tell(done, shown, visit.visitor.user_id, visit.number)
+            self._tell(done, shown, visitor.user_id, visit.number)
 
     def _tell(self, done: Sequence[Happened], shown: Shown, user_id: str, number: int) -> None:
         if done:

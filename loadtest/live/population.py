@@ -30,6 +30,8 @@ class Visitor:
     user_id: str | None
     user_row: int
     """Whose taste it is. New and anonymous people borrow the taste of one of the world's users."""
+    session_id: str | None = None
+    """Of people without a name, so that they stay in one arm."""
     met: list[tuple[str, str]] = field(default_factory=list)
     """Item ids and kinds of this session; kept by the driver for those without a name."""
 
@@ -63,7 +65,7 @@ class Population:
         activity = np.cumsum(rows_per_user(world.scenario, world.seed), dtype=np.float64)
         self._activity = activity / activity[-1]
         self._run_id = run_id
-        self._n_new = 0
+        self._n_new = self._n_nameless = 0
         self._seats: list[Visitor | None] = [None] * settings.n_seats
 
     @property
@@ -92,7 +94,9 @@ class Population:
     def _somebody(self) -> Visitor:
         luck = self._rng.random()
         if luck < self._settings.anonymous_share:
-            return Visitor(VisitorKind.ANONYMOUS, None, self._anyone())
+            self._n_nameless += 1
+            session_id = f"session-{self._run_id}-{self._n_nameless}"
+            return Visitor(VisitorKind.ANONYMOUS, None, self._anyone(), session_id)
         if luck - self._settings.anonymous_share < self._settings.new_share:
             self._n_new += 1
             return Visitor(VisitorKind.NEW, f"new-{self._run_id}-{self._n_new}", self._anyone())

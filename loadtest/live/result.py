@@ -109,7 +109,7 @@ class LiveResult:
     seconds: tuple[LiveSecond, ...]
     """The time line, in order of time and arm."""
     paths: dict[str, tuple[ArmStep, ...]]
-    """For everybody with a name: the arms met, in order; more than one step is a move."""
+    """For everybody, by user or session: the arms met, in order; more than one step is a move."""
 
     @property
     def n_answers(self) -> int:

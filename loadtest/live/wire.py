@@ -73,7 +73,8 @@ def ask(visit: Visit, top_n: int) -> Request:
     asked: dict[str, object] = {"top_n": top_n}
     if visitor.user_id is not None:
         asked["user_id"] = visitor.user_id
-    elif visitor.met:
+    else:
+        asked["session_id"] = visitor.session_id
         asked["session"] = [{"item_id": item_id, "kind": kind} for item_id, kind in visitor.met[-_MOST_MET:]]
     return Request("recommend", "POST", "/recommend", orjson.dumps(asked), session=visit)
 
