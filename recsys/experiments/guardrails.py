@@ -68,8 +68,9 @@ class Guardrail(FrozenModel):
     below). Of ``sample_ratio``: the p-value below which users were not dealt as the shares say."""
     min_sample: PositiveInt = 200
     """With fewer answers (users, for rates and the sample ratio) in either arm it does not pass."""
-    alpha: float = Field(default=0.01, gt=0, lt=0.5)
-    """How probable a wrong alarm may be, over the whole step and however often one looks."""
+    alpha: float = Field(default=0.001, gt=0, lt=0.5)
+    """How probable a wrong alarm may be, over the whole step and however often one looks. With ten guardrails
+    and five steps that is 5 % for a rollout whose canary is exactly as bad as allowed in all of them."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Guardrail":
