@@ -122,6 +122,8 @@ def router_report(
 def _of_lanes(document: TrafficDocument) -> Iterator[tuple[str, float]]:
     for lane, bundle in document.lanes.items():
         shares = [arm.share for arm in document.arms if arm.lane == lane]
+        if document.shadow is not None and document.shadow.lane == lane:
+            shares.append(document.shadow.share)  # its work is real, though nobody sees it
         yield f"{BUNDLE}{lane}", float(bundle is not None)
         yield f"{ARM}{lane}", float(bool(shares))
         yield f"{SHARE}{lane}", sum(shares)

@@ -3,7 +3,7 @@
 import pytest
 
 from deployments.autoscaling.demand import Demand, router_report, stage_report
-from recsys.rollout.traffic import Arm, TrafficDocument
+from recsys.rollout.traffic import Arm, Shadow, TrafficDocument
 
 
 class HandClock:
@@ -100,6 +100,13 @@ def test_a_lane_that_only_holds_a_bundle_has_no_arm() -> None:
     only = document(1, {"blue": "a" * 16, "green": "b" * 16}, (Arm(arm="stable", lane="blue", share=1.0),))
     report = router_report(Demand(HandClock()), busy_s=0.0, waiting=0, documents=[only])
     assert (report["bundle:green"], report["arm:green"], report["share:green"]) == (1.0, 0.0, 0.0)
+
+
+def test_a_lane_that_works_unseen_has_the_share_of_its_shadow() -> None:
+    only = document(1, {"blue": "a" * 16, "green": "b" * 16}, (Arm(arm="stable", lane="blue", share=1.0),))
+    shadowed = only.model_copy(update={"shadow": Shadow(lane="green", share=0.2)})
+    report = router_report(Demand(HandClock()), busy_s=0.0, waiting=0, documents=[shadowed])
+    assert (report["arm:green"], report["share:green"], report["share:blue"]) == (1.0, 0.2, 1.0)
 
 
 def test_a_stage_reports_what_it_did() -> None:
