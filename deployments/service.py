@@ -11,6 +11,9 @@ from deployments.settings import Limits
 from deployments.traffic import InForce, TrafficFollower
 from recsys.core.clock import Clock
 from recsys.core.errors import NotFoundError, UnavailableError
+from recsys.rollout.traffic import TrafficDocument
+
+_OF_ROLLOUT = {"id", "bundle", "phase", "step", "since_s", "paused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Service:
         """Return which document is in force, what every lane holds, and what was refused and why."""
         in_force, wanted = self.traffic.in_force, self.traffic.wanted
         return {
-            "in_force": in_force.document.model_dump(mode="json") if in_force else None,
+            "in_force": _public(in_force.document) if in_force else None,
             "wanted_version": wanted.version if wanted else None,
             "trouble": self.traffic.trouble,
             "lanes": {lane: showcase.bundle for lane, showcase in in_force.lanes.items()} if in_force else {},
@@ -107,3 +110,13 @@ class Service:
         yield f"marquee_entries_later {self.intake.n_later}"
         if self.rooms is not None:
             yield from self.rooms.figures()
+
+
+def _public(document: TrafficDocument) -> dict[str, Any]:
+    """Return a document without what is nobody's business: users by name, and how decisions were made."""
+    state = document.rollout
+    return {
+        **document.model_dump(mode="json", exclude={"overrides", "rollout"}),
+        "n_overrides": len(document.overrides),
+        "rollout": None if state is None else state.model_dump(mode="json", include=_OF_ROLLOUT),
+    }

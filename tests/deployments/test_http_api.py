@@ -453,3 +453,31 @@ def test_whoever_is_told_to_come_back_is_told_when(replica_of: Replicas) -> None
     answer = call(replica_of(loaded=False), "POST", "/recommend", {})
     assert answer.status_code == 503
     assert 1 <= int(answer.headers["retry-after"]) <= 4
+
+
+def test_traffic_says_who_is_served_what_but_names_no_user(
+    replica_of: Replicas, ramp: Callable[..., None]
+) -> None:
+    replica = replica_of()
+    ramp(replica, 0.25, overrides={"ada": "canary"})
+    report = call(replica, "GET", "/traffic").json()
+    assert "ada" not in str(report)
+    in_force = report["in_force"]
+    assert (in_force["n_overrides"], in_force["rollout"]) == (1, None)
+    assert report["ready"] == {"blue": "b" * 16, "green": "c" * 16}
+    assert report["trouble"] is None
+
+
+def test_an_arm_is_asked_for_by_header_unless_that_is_switched_off(
+    replica_of: Replicas, ramp: Callable[..., None]
+) -> None:
+    replica = replica_of()
+    ramp(replica, 0.0)
+    asked = {"X-Marquee-Arm": "canary"}
+    answer = call(replica, "POST", "/recommend", {"user_id": "ada"}, headers=asked).json()
+    assert (answer["arm"], answer["override"]) == ("canary", True)
+    refused = call(replica, "POST", "/recommend", {}, headers={"X-Marquee-Arm": "gold"})
+    assert (refused.status_code, wrong_fields(refused)) == (422, ["X-Marquee-Arm"])
+    closed = replica_of(limits=Limits(choose_arm=False))
+    refused = call(closed, "POST", "/recommend", {}, headers=asked)
+    assert (refused.status_code, wrong_fields(refused)) == (422, ["X-Marquee-Arm"])
