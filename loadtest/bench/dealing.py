@@ -1,5 +1,6 @@
 """What arms, experiments and overrides cost: one graph, asked the same under several documents by turns."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,7 @@ from loadtest.bench.asked import requests_for
 from loadtest.bench.rows import Turn, row_of, turn
 from loadtest.engine.run import drive_closed
 from loadtest.swap.twins import twin_of
-from recsys.core.clock import Clock
+from recsys.core.clock import Clock, monotonic_clock
 from recsys.core.errors import UnavailableError
 from recsys.registry.local import LocalRegistry
 from recsys.rollout.names import CANARY, STABLE
@@ -29,7 +30,8 @@ from recsys.rollout.traffic_file import FileTrafficStore
 
 _CONNECTIONS = 64
 _WARM_UP_S = 6.0
-_LOOKS = 600
+_LOOKS = 3_000
+_LOOK_EVERY_S = 0.02
 _N_ALLOWED = 1_000  # users on the allow-list
 
 Change = dict[str, Any]
@@ -56,7 +58,8 @@ def measure(
     """
     opened = LocalRegistry(registry)
     twin = twin_of(opened.get("stable"), opened, 1, now_s=0.0)
-    asked, turns = requests_for(), defaultdict[str, list[Turn]](list)
+    asked = requests_for()
+    turns, followed_s = defaultdict[str, list[Turn]](list), defaultdict[str, list[float]](list)
     on_step("starting a server")
     with servers.serve(registry, home) as server:
         store = FileTrafficStore(home / "traffic.json")
@@ -67,7 +70,7 @@ def measure(
                 now = store.read()
                 new = now.successor(updated_s=clock(), updated_by="bench", **change)
                 store.swap(new, expected_version=now.version)
-                _wait_for(server.url, new)
+                followed_s[name].append(_followed_after_s(server.url, new))
                 drive_closed(server.url, asked, connections=_CONNECTIONS, duration_s=seconds / 4)
                 drive = partial(drive_closed, requests=asked, connections=_CONNECTIONS, duration_s=seconds)
                 turns[name].append(turn(server, drive))
@@ -81,6 +84,7 @@ def measure(
             "p99_ms": row["p99_ms"],
             "server_ms": row["server_ms"],
             "failed": row["failed"],
+            "in_force_after_s": round(max(followed_s[row["load"]]), 2),
         }
         for row in rows
     ]
@@ -117,13 +121,19 @@ def documents(now: TrafficDocument, twin: str, now_s: float) -> dict[str, Change
     }
 
 
-def _wait_for(url: str, document: TrafficDocument) -> None:
-    """Wait until twenty looks in a row meet routers that have taken the document over."""
-    in_a_row = 0
+def _followed_after_s(url: str, document: TrafficDocument) -> float:
+    """Wait until twenty looks in a row meet routers that have taken a document over; return when they began.
+
+    A new bundle has to be loaded first, so the first document takes longer.
+    """
+    begun_s = monotonic_clock()
+    in_a_row, since_s = 0, begun_s
     with httpx.Client(base_url=url, timeout=60.0) as client:
         for _ in range(_LOOKS):
             found = client.get("/traffic").json()["in_force"]["version"]
             in_a_row = in_a_row + 1 if found == document.version else 0
+            since_s = since_s if in_a_row else monotonic_clock()
             if in_a_row == 20:
-                return
+                return since_s - begun_s
+            time.sleep(_LOOK_EVERY_S)
     raise UnavailableError("traffic document", f"version {document.version} did not come into force")
