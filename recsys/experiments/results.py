@@ -15,11 +15,6 @@ class Span(FrozenModel):
     lower: float | None
     upper: float | None
 
-    @property
-    def leaves_out_zero(self) -> bool:
-        """Whether it lies on one side of 0."""
-        return (self.lower is not None and self.lower > 0.0) or (self.upper is not None and self.upper < 0.0)
-
     def turned(self, sign: int) -> "Span":
         """Return it, or for ``sign`` = -1 its mirror image at 0."""
         if sign > 0:

@@ -8,7 +8,10 @@ from pydantic import ValidationError
 from recsys.core.errors import FieldError
 from recsys.experiments.analysis import analyse
 from recsys.experiments.design import ExperimentDesign, Metric
+from recsys.experiments.moments import moments_of
 from recsys.experiments.results import Comparison, ExperimentResult, Span
+from recsys.experiments.sequential import difference_of_means
+from recsys.experiments.tables import NO_LABEL, moments_by_arm
 
 DESIGN = ExperimentDesign(
     name="ranker",
@@ -130,6 +133,24 @@ def test_of_two_better_arms_the_best_is_shipped() -> None:
     assert weakest.p_corrected >= weakest.raw.p_at_all_times
 
 
+def test_several_arms_share_alpha_and_the_plan_is_of_each_pair() -> None:
+    design = DESIGN.model_copy(update={"arms": {"control": 0.4, "new": 0.3, "other": 0.3}})
+    table = users(3_000, shares=(0.4, 0.3, 0.3), design=design)
+    found = comparison(analyse(design, table), "skips", "other").raw.at_all_times
+    arms = [
+        moments_of(table.filter(pl.col("arm") == arm)["skips"].to_numpy()) for arm in ("control", "other")
+    ]
+    expected = difference_of_means(arms[0], arms[1], 0.05 / 2, 20_000 * 0.7)
+    assert (found.lower, found.upper) == pytest.approx(tuple(expected))
+
+
+def test_users_without_a_label_are_a_segment_of_their_own() -> None:
+    table = users(400).with_columns(country=pl.when(pl.col("country") == "se").then(pl.col("country")))
+    rows = analyse(DESIGN, table).segments
+    assert [row.label for row in rows] == [NO_LABEL, "se"]
+    assert sum(row.comparison.n_control + row.comparison.n_treatment for row in rows) == 400
+
+
 def test_a_ratio_is_that_of_the_sums_and_has_no_past_here() -> None:
     table = users(4_000)
     found = comparison(analyse(DESIGN, table), "watch_rate")
@@ -184,6 +205,8 @@ def test_a_table_that_lacks_a_column_or_knows_another_arm_is_refused() -> None:
         analyse(DESIGN, users(10).drop("skips"))
     with pytest.raises(FieldError, match="country"):
         analyse(DESIGN, users(10).drop("country"))
+    with pytest.raises(FieldError, match="likes"):
+        moments_by_arm(users(10), Metric(name="likes"), tuple(DESIGN.arms))
     with pytest.raises(FieldError, match="shadow"):
         analyse(DESIGN, users(10).with_columns(arm=pl.lit("shadow")))
 

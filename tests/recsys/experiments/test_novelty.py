@@ -19,12 +19,15 @@ DESIGN = ExperimentDesign(
 )
 
 
-def days(n_users: int, *, seed: int, start: float = 0.0, slope: float = 0.0, n_days: int = 7) -> pl.DataFrame:
-    """Draw users with tastes of their own, half of whom came late and have half of the days."""
+def days(
+    n_users: int, *, seed: int, start: float = 0.0, slope: float = 0.0, late_share: float = 0.5
+) -> pl.DataFrame:
+    """Draw users with tastes of their own, of whom some came late and have three of seven days."""
+    n_days = 7
     rng = np.random.default_rng(seed)
     user, day = np.divmod(np.arange(n_users * n_days), n_days)
     taste, treated = rng.gamma(2.0, 2.0, n_users), rng.random(n_users) < 0.5
-    late = rng.random(n_users) < 0.5
+    late = rng.random(n_users) < late_share
     watches = rng.poisson(taste[user]) + treated[user] * (start + slope * day)
     table = pl.DataFrame(
         {
@@ -54,13 +57,16 @@ def test_an_effect_that_wears_off_is_seen() -> None:
 
 
 @pytest.mark.slow
-def test_a_constant_effect_is_called_a_trend_as_often_as_promised() -> None:
-    """400 experiments at 5 %: a right test stays between these limits but for two seeds in a million."""
-    wrong = 0
+@pytest.mark.parametrize("late_share", [0.0, 0.5])
+def test_a_constant_effect_is_called_a_trend_as_often_as_promised(late_share: float) -> None:
+    """400 experiments at 5 %, the limits twice: but for two seeds in a million a right test keeps them."""
+    found = []
     for seed in range(400):
-        (trend,) = trends(DESIGN, days(400, seed=seed, start=0.5))
-        wrong += trend.p is not None and trend.p < 0.05
-    assert stats.binom.ppf(1e-6, 400, 0.05) <= wrong <= stats.binom.isf(1e-6, 400, 0.055)
+        (trend,) = trends(DESIGN, days(400, seed=seed, start=0.5, late_share=late_share))
+        found.append((trend.slope_per_day, trend.standard_error, trend.p))
+    slope, error, p = np.array(found, dtype=np.float64).T
+    assert stats.binom.ppf(1e-6, 400, 0.05) <= (p < 0.05).sum() <= stats.binom.isf(1e-6, 400, 0.055)
+    assert error.mean() == pytest.approx(slope.std(), rel=5 / np.sqrt(2 * 400))
 
 
 def test_names_of_users_and_their_order_do_not_matter() -> None:
