@@ -84,6 +84,8 @@ class Records:
     def where(self, which: pl.Expr) -> "Records":
         """Keep the lists for which an expression over :data:`LISTS` is true."""
         kept = self.lists.with_columns(kept=which.fill_null(value=False))["kept"].to_numpy()
+        if kept.all():
+            return self
         list_rows = self.impressions["list_row"].to_numpy()
         new_rows = (np.cumsum(kept) - 1).astype(np.uint32)[list_rows]
         of_items = kept[list_rows]

@@ -144,7 +144,8 @@ class RecentReactions:
         waited_s = pl.col("time_s") - pl.col("served_at_s")
         fits = pl.col("belongs") & (waited_s >= 0.0) & (waited_s <= self._window_s)
         found = pl.concat([named, unnamed]).filter(fits).select(*ATTRIBUTED)
-        self._attributed = pl.concat([self._attributed, found])
+        if found.height:  # in one piece, or after some hours there are thousands
+            self._attributed = pl.concat([self._attributed, found], rechunk=True)
         done = pl.concat([named["event"], settled["event"]]).implode()
         too_late = names_request & (pl.col("read_at_s") <= now_s - self._patience_s)
         self._waiting = self._waiting.filter(~too_late & ~pl.col("event").is_in(done))

@@ -115,7 +115,20 @@ def units_of(facts: pl.DataFrame, *, start_s: float, before: pl.DataFrame | None
     return Units(sums.drop("crossed"), int(sums["crossed"].sum()))
 
 
-def experiment_units(
+@dataclass(frozen=True, slots=True)
+class ExperimentFacts:
+    """Facts of the lists of an experiment, and of those served before it."""
+
+    during: pl.DataFrame
+    before: pl.DataFrame
+    start_s: float
+
+    def units(self) -> Units:
+        """Sum up by unit; see :func:`units_of`."""
+        return units_of(self.during, start_s=self.start_s, before=self.before)
+
+
+def experiment_facts(
     exposures: Path,
     reactions: pl.DataFrame,
     experiment: str | None,
@@ -125,8 +138,8 @@ def experiment_units(
     pre_days: float,
     catalogue: pl.DataFrame | None = None,
     k: int = DEFAULT_K,
-) -> Units:
-    """Read what the units of an experiment did, and what the same units did before.
+) -> ExperimentFacts:
+    """Read what was served in an experiment and before, and what became of it.
 
     Args:
         exposures: the folder of exposures.
@@ -144,8 +157,7 @@ def experiment_units(
     known = reactions.filter(pl.col("time_s") < start_s)
     begin_s = start_s - pre_days * SECONDS_PER_DAY
     past = read_records(exposures, known, since_s=begin_s, until_s=start_s)
-    before = list_facts(past, catalogue, k=k)
-    return units_of(list_facts(during, catalogue, k=k), start_s=start_s, before=before)
+    return ExperimentFacts(list_facts(during, catalogue, k=k), list_facts(past, catalogue, k=k), start_s)
 
 
 class Coverage(NamedTuple):

@@ -12,7 +12,7 @@ from recsys.eventlog.exposure_files import write_exposures
 from recsys.experiments.feedback import Records, join_feedback
 from recsys.experiments.list_facts import list_facts
 from recsys.experiments.reactions import reactions_of, usable
-from recsys.experiments.units import METRICS, Coverage, Units, coverage, experiment_units, units_of
+from recsys.experiments.units import METRICS, Coverage, Units, coverage, experiment_facts, units_of
 
 PSEUDONYMS = Pseudonyms(b"k" * 32)
 START_S = 100 * SECONDS_PER_DAY
@@ -116,14 +116,14 @@ def test_the_past_is_that_of_the_same_unit_and_ends_when_the_experiment_begins(t
         watch("yesterday", days=0.1),  # came of an earlier list, but the experiment may have moved it
         watch("now", days=0.6),
     ]
-    found = experiment_units(
+    found = experiment_facts(
         tmp_path,
         usable(reactions_of(events, PSEUDONYMS)),
         "tint",
         start_s=START_S,
         until_s=START_S + 7 * SECONDS_PER_DAY,
         pre_days=7.0,
-    )
+    ).units()
     table = found.of("watch_rate").select("unit", "arm", "numerator", "denominator", "pre")
     assert set(table.rows()) == {(ADA, "on", 1.0, 2.0, 0.25), (BOB, "off", 0.0, 2.0, None)}
     assert dict(found.of("lists").select("unit", "pre").rows()) == {ADA: 2.0, BOB: None}
