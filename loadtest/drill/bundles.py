@@ -24,7 +24,7 @@ SCENARIO = scenario_named("small", n_users=3_000, n_items=1_500, n_events=150_00
 SEED = 7
 _LITTLE = 0.03  # share of the rows that the stable bundle learns from
 _CONFIG = TrainingConfig(
-    boosting=BoostingConfig(n_trees=60), cross_fit=CrossFitConfig(max_questions=4_000), n_candidates=120
+    boosting=BoostingConfig(n_trees=60), cross_fit=CrossFitConfig(max_questions=4_000), n_candidates=400
 )
 
 

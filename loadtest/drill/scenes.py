@@ -10,19 +10,19 @@ LOOK_EVERY_S: Final = 2.0
 
 PLAN: Final = RolloutPlan(
     steps=(
-        Step(share=0.01, min_time=6.0, min_exposures=5),
-        Step(share=0.05, min_time=6.0, min_exposures=15),
-        Step(share=0.25, min_time=6.0, min_exposures=60),
-        Step(share=0.5, min_time=6.0, min_exposures=120),
-        Step(share=1.0, min_time=6.0, min_exposures=240),
+        Step(share=0.01, min_time=5.0, min_exposures=5),
+        Step(share=0.05, min_time=5.0, min_exposures=20),
+        Step(share=0.25, min_time=5.0, min_exposures=200),
+        Step(share=0.5, min_time=5.0, min_exposures=600),
+        Step(share=1.0, min_time=5.0, min_exposures=300),
     ),
     guardrails=(
         Guardrail(metric="error_share", compare="difference", limit=0.002, min_sample=5),
         Guardrail(metric="degraded_share", compare="difference", limit=0.002, min_sample=5),
         Guardrail(metric="short_share", compare="difference", limit=0.01, min_sample=5),
         Guardrail(metric="answer_p95", compare="ratio", limit=2.5, min_sample=5),
-        Guardrail(metric="watch_rate", compare="ratio", limit=0.9, min_sample=5),
-        Guardrail(metric="skip_rate", compare="ratio", limit=1.2, min_sample=5),
+        Guardrail(metric="watch_rate", compare="ratio", limit=0.95, min_sample=5),
+        Guardrail(metric="skip_rate", compare="ratio", limit=1.1, min_sample=5),
         Guardrail(metric="sample_ratio", compare="value", limit=0.001, min_sample=100),
     ),
     hold=10.0,
