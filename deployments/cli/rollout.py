@@ -15,7 +15,7 @@ from deployments.control.control import ControllerThread
 from deployments.control.counters import Counters, PrometheusCounters, ServiceCounters
 from deployments.control.desk import Change, change, rollout_id, rollouts
 from deployments.control.local import in_a_line, local_controller, local_outcomes
-from deployments.control.show import history_table, plot_history, summary
+from deployments.control.show import history_tables, plot_history, summary
 from recsys.core.clock import unix_clock
 from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.local import LocalRegistry
@@ -31,7 +31,9 @@ app = typer.Typer(no_args_is_help=True, help="Bring a bundle to all users step b
 _POLL_S = 1.0
 _ABORTED = 3  # exit code of `watch`
 
-HomeOption = Annotated[Path, typer.Option("--home", help="Where the traffic document lies.")]
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="MARQUEE_HOME", help="Where the traffic document lies.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ByOption = Annotated[str | None, typer.Option("--by", help="Who asks for it; the user of this computer.")]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the history.")]
@@ -150,7 +152,7 @@ def history(
     if as_json:
         typer.echo(json.dumps([state.model_dump(mode="json") for state in states]))
     elif states:
-        Console().print(history_table(states))
+        Console().print(history_tables(states))
     else:
         typer.echo("no rollout yet")
 

@@ -39,7 +39,9 @@ def main(
     registry: Annotated[
         Path | None, typer.Option(envvar="MARQUEE_REGISTRY", help="Folder of the registry; HOME/registry.")
     ] = None,
-    home: Annotated[Path, typer.Option(help="Where events, user state and traffic lie.")] = DEFAULT_HOME,
+    home: Annotated[
+        Path, typer.Option(envvar="MARQUEE_HOME", help="Where events, user state and traffic lie.")
+    ] = DEFAULT_HOME,
     state: Annotated[
         str | None, typer.Option(help="User state, sqlite:////path or redis://host:port/0; HOME/state.db.")
     ] = None,

@@ -84,7 +84,7 @@ def main(
     bundle = begin_traffic(args, follow=True)
     console.print(f"[b]4[/b] the graph, with bundle {bundle}")
     serve_until_stopped(
-        args, host=host, port=port, as_json=False, on_ready=lambda address: _explain(address, dataset)
+        args, host=host, port=port, as_json=False, on_ready=lambda address: _explain(address, dataset, own)
     )
 
 
@@ -101,7 +101,7 @@ def _verb(*words: str) -> None:
         raise SystemExit(status)
 
 
-def _explain(address: str, dataset: Dataset) -> None:
+def _explain(address: str, dataset: Dataset, home: Path) -> None:
     """Print a request to try, what comes back, and what it means."""
     user_id = _someone(dataset.interactions)
     body = json.dumps({"user_id": user_id, "top_n": _TOP_N, "explain": True})
@@ -117,7 +117,9 @@ def _explain(address: str, dataset: Dataset) -> None:
         f"\nitems: the list, best first; source: which recall source named an item.\n"
         f"arm and bundle: who answered ({answer['arm']}, {answer['bundle']}).\n"
         f"cursor: for the next page. degraded: what had to be left out ({missing or 'nothing'}).\n"
-        f"All calls, to read and to try: {address}/docs\nCtrl-C stops everything."
+        f"All calls, to read and to try: {address}/docs\n"
+        f"Another model for some users first: marquee rollout start BUNDLE --home {home}\n"
+        "Ctrl-C stops everything."
     )
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from recsys.experiments.guardrails import Outcome
@@ -59,20 +59,32 @@ def _standing(document: TrafficDocument, state: RolloutState, now_s: float) -> l
     return lines
 
 
-def history_table(states: Sequence[RolloutState]) -> Table:
+def history_tables(states: Sequence[RolloutState]) -> Group:
     """Return every decision of some rollouts, from old to new, with what it rested on."""
-    table = Table("when (UTC)", "rollout", "what", "users", "by", "why, and what was measured")
-    for state in states:
-        for decision in state.decisions:
-            table.add_row(
-                f"{datetime.fromtimestamp(decision.at_s, UTC):%Y-%m-%d %H:%M:%S}",
-                state.id,
-                Text(decision.what, style=_COLOURS[decision.phase]),
-                f"{decision.share:.1%}",
-                decision.by,
-                _why(decision),
-            )
-        table.add_section()
+    return Group(*(_history_table(state) for state in states))
+
+
+def _history_table(state: RolloutState) -> Table:
+    begun = datetime.fromtimestamp(state.decisions[0].at_s, UTC)
+    table = Table(
+        Column("when", no_wrap=True),
+        Column("what", no_wrap=True),
+        Column("users", justify="right"),
+        "by",
+        Column("why, and what was measured", ratio=1),
+        title=f"{state.id} of bundle {state.bundle}, begun {begun:%Y-%m-%d} (UTC)",
+        title_justify="left",
+        expand=True,
+    )
+    for decision in state.decisions:
+        at = datetime.fromtimestamp(decision.at_s, UTC)
+        table.add_row(
+            f"{at:%H:%M:%S}" if at.date() == begun.date() else f"{at:%m-%d %H:%M}",
+            Text(decision.what, style=_COLOURS[decision.phase]),
+            f"{decision.share:.1%}",
+            decision.by,
+            _why(decision),
+        )
     return table
 
 

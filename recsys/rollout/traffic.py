@@ -177,7 +177,8 @@ class TrafficDocument(FrozenModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in ("traffic", *first["loc"]))
-            raise FieldError(where, str(first["input"])[:80], first["msg"]) from error
+            got = str(first["input"])[:80] if first["loc"] else f"other {', '.join(changes)}"
+            raise FieldError(where, got, first["msg"].removeprefix("Value error, ")) from error
 
 
 def first_document(bundle: str, *, salt: str, updated_s: float, updated_by: str = "") -> TrafficDocument:

@@ -6,7 +6,7 @@ and of two who write at once one finds that the document has changed, and decide
 
 from collections.abc import Iterable
 
-from recsys.core.errors import ConflictError, FieldError, NotFoundError
+from recsys.core.errors import FieldError, NotFoundError
 from recsys.experiments.guardrails import Verdict
 from recsys.experiments.measurements import Totals
 from recsys.rollout.names import CANARY, STABLE
@@ -21,12 +21,11 @@ def start(
     """Give the bundle to the idle lane; no user sees it yet.
 
     Raises:
-        ConflictError: another rollout is under way.
-        FieldError: the bundle is what users have already, or the arm of canaries is killed.
+        FieldError: another rollout is under way, users have this bundle already, or the canary is killed.
     """
     now = document.rollout
     if now is not None and now.under_way:
-        raise ConflictError("rollout", "none under way", f"{now.id} of {now.bundle}, {now.phase}")
+        raise FieldError("rollout", f"{now.id} of {now.bundle}, {now.phase}", "none under way")
     if CANARY in document.killed:
         kill = document.killed[CANARY]
         raise FieldError("rollout", f"arm {CANARY}, which {kill.by} killed", "`marquee rollout revive` first")
@@ -101,11 +100,11 @@ def pause(document: TrafficDocument, *, now_s: float, by: str, why: str = "") ->
     """Let it go no further; guardrails go on watching.
 
     Raises:
-        ConflictError: it is not under way, or paused already.
+        FieldError: it is not under way, or paused already.
     """
     state = _under_way(document)
     if state.paused:
-        raise ConflictError("rollout", "one that goes on", f"{state.id}, paused")
+        raise FieldError("rollout", f"{state.id}, paused", "one that goes on")
     return _next(
         document, state, What.PAUSE, why or "asked for", state.phase, now_s, by, changes={"paused": True}
     )
@@ -115,11 +114,11 @@ def resume(document: TrafficDocument, *, now_s: float, by: str, why: str = "") -
     """Let it go on.
 
     Raises:
-        ConflictError: it is not paused.
+        FieldError: it is not paused.
     """
     state = _under_way(document)
     if not state.paused:
-        raise ConflictError("rollout", "one that is paused", f"{state.id}, {state.phase}")
+        raise FieldError("rollout", f"{state.id}, {state.phase}", "one that is paused")
     return _next(
         document, state, What.RESUME, why or "asked for", state.phase, now_s, by, changes={"paused": False}
     )
@@ -136,12 +135,12 @@ def promote(
     """Make the canary's bundle the stable one, for all users; the old one stays loaded.
 
     Raises:
-        ConflictError: no canary is there, or it is killed.
+        FieldError: no canary is there, or it is killed.
     """
     state = _of(document)
     if state.phase is not Phase.RAMPING or CANARY in document.killed:
         killed = ", its arm killed" if CANARY in document.killed else ""
-        raise ConflictError("rollout", "one that is ramping", f"{state.id}, {state.phase}{killed}")
+        raise FieldError("rollout", f"{state.id}, {state.phase}{killed}", "one that is ramping")
     return _next(
         document,
         state,
@@ -168,11 +167,11 @@ def abort(
     """Give all users the bundle they had before, at once.
 
     Raises:
-        ConflictError: there is no way back: it was taken back already, or the old bundle is gone.
+        FieldError: there is no way back: it was taken back already, or the old bundle is gone.
     """
     state = _of(document)
     if state.phase in (Phase.ABORTED, Phase.PROMOTED):
-        raise ConflictError("rollout", "one with a way back", f"{state.id}, {state.phase}")
+        raise FieldError("rollout", f"{state.id}, {state.phase}", "one with a way back")
     return _next(
         document,
         state,
@@ -211,14 +210,21 @@ def kill(document: TrafficDocument, arm: str, *, now_s: float, by: str, why: str
 
     Args:
         document: in force.
-        arm: of the rollout, or ``<experiment>/<arm>``; it need not be there now.
+        arm: ``canary``, also when none is there now, or ``<experiment>/<arm>``.
         now_s: Unix time.
         by: who wants it.
         why: in a few words.
 
     Raises:
+        NotFoundError: there is no such arm.
         FieldError: it is the arm where the users would go.
     """
+    known = {CANARY} | {one.arm for one in document.arms}
+    known |= {
+        f"{experiment.name}/{one.arm}" for experiment in document.experiments for one in experiment.arms
+    }
+    if arm not in known:
+        raise NotFoundError("arm", arm, ", ".join(sorted(known)))
     killed = {**document.killed, arm: Kill(at_s=now_s, by=by, why=why)}
     return document.successor(updated_s=now_s, updated_by=by, killed=killed)
 
@@ -291,5 +297,5 @@ def _of(document: TrafficDocument) -> RolloutState:
 def _under_way(document: TrafficDocument) -> RolloutState:
     state = _of(document)
     if not state.under_way:
-        raise ConflictError("rollout", "one that is under way", f"{state.id}, {state.phase}")
+        raise FieldError("rollout", f"{state.id}, {state.phase}", "one that is under way")
     return state

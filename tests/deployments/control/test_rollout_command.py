@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from deployments.cli.rollout import app
 from deployments.cli.serve import begin_traffic, graph_args
-from recsys.core.errors import ConflictError, CorruptBundleError, FieldError, NotFoundError
+from recsys.core.errors import CorruptBundleError, FieldError, NotFoundError
 from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.bundle import BundleWriter
 from recsys.registry.local import LocalRegistry
@@ -95,7 +95,7 @@ def test_what_cannot_be_started_says_why(home: Path, run: Run) -> None:
     with pytest.raises(FieldError, match="another bundle than the one that users have"):
         run("start", "stable")
     run("start", "candidate")
-    with pytest.raises(ConflictError, match="none under way"):
+    with pytest.raises(FieldError, match="none under way"):
         run("start", "candidate")
 
 

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from deployments.control.local import in_a_line
-from deployments.control.show import history_table, plot_history, summary
+from deployments.control.show import history_tables, plot_history, summary
 from recsys.experiments.guardrails import Guardrail
 from recsys.experiments.measurements import Figures, Measurements
 from recsys.rollout import transitions
@@ -64,9 +64,10 @@ def test_a_status_while_it_ramps_names_the_step_and_the_arms_that_are_killed() -
 
 def test_a_history_lists_every_decision_with_its_numbers(taken_back: TrafficDocument) -> None:
     assert taken_back.rollout is not None
-    text = printed(history_table([taken_back.rollout]))
+    text = printed(history_tables([taken_back.rollout]))
     assert [word for word in ("start", "step", "abort") if word in text] == ["start", "step", "abort"]
-    assert "1970-01-01 00:17:30" in text
+    assert "r1 of bundle bbbbbbbbbbbbbbbb, begun 1970-01-01 (UTC)" in text
+    assert "00:17:30" in text
     assert "25.00% of 400, stable 0.00% of 9,000" in text
     assert in_a_line(taken_back).startswith("rollout r1: abort to 0.0%: degraded_share")
 

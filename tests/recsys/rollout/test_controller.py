@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.core.errors import ConflictError, FieldError, NotFoundError
+from recsys.core.errors import FieldError, NotFoundError
 from recsys.experiments.guardrails import Guardrail
 from recsys.experiments.measurements import Figures, Measurements
 from recsys.rollout import transitions
@@ -114,9 +114,9 @@ def test_paused_it_goes_no_further_until_it_is_resumed() -> None:
     assert next_document(document, seen(), now_s=5_000.0) is None
     resumed = transitions.resume(document, now_s=5_001.0, by="ada")
     assert state_of(next_document(resumed, seen(), now_s=5_002.0)).step == 1
-    with pytest.raises(ConflictError, match="one that is paused"):
+    with pytest.raises(FieldError, match="one that is paused"):
         transitions.resume(resumed, now_s=5_003.0, by="ada")
-    with pytest.raises(ConflictError, match="one that goes on"):
+    with pytest.raises(FieldError, match="one that goes on"):
         transitions.pause(document, now_s=5_003.0, by="ada")
 
 
@@ -148,7 +148,7 @@ def test_while_it_holds_the_way_back_is_one_write() -> None:
     settled = next_document(back, Seen(), now_s=1_200.0 + GRACE_S)
     assert settled is not None
     assert settled.lanes == {"blue": A, "green": None}
-    with pytest.raises(ConflictError, match="one with a way back"):
+    with pytest.raises(FieldError, match="one with a way back"):
         transitions.abort(settled, now_s=1_300.0, by="ada")
 
 
@@ -216,11 +216,11 @@ def test_a_shadow_step_is_measured_by_what_the_shadow_did() -> None:
 
 
 def test_a_second_rollout_waits_and_the_bundle_of_the_users_is_none() -> None:
-    with pytest.raises(ConflictError, match="none under way"):
+    with pytest.raises(FieldError, match="none under way"):
         transitions.start(ramping(), "c" * 16, PLAN, rollout_id="r2", now_s=1.0, by="ada")
     with pytest.raises(FieldError, match="another bundle than the one that users have"):
         transitions.start(FIRST, A, PLAN, rollout_id="r2", now_s=1.0, by="ada")
-    with pytest.raises(ConflictError, match="one that is ramping"):
+    with pytest.raises(FieldError, match="one that is ramping"):
         transitions.promote(started(), now_s=1.0, by="ada")
     with pytest.raises(NotFoundError, match="rollout"):
         transitions.abort(FIRST, now_s=1.0, by="ada")
@@ -272,7 +272,7 @@ def test_two_controllers_that_die_anywhere_and_people_between_them_do_no_harm(
             extra = ("canary",) if what == "kill" else ()
             try:
                 store.swap(change(read, *extra, now_s=now_s, by="ada"), read)
-            except ConflictError:
+            except FieldError:
                 continue
     _check(store.documents)
 
@@ -292,3 +292,10 @@ def _check(documents: list[TrafficDocument]) -> None:
         if state_of(before).phase is Phase.ABORTED:
             assert after.shares == {"stable": 1.0}
             assert after.bundle_of(after.arms[0]) == A
+
+
+def test_an_arm_that_is_not_there_cannot_be_killed_by_a_slip_of_the_pen() -> None:
+    with pytest.raises(NotFoundError, match="no arm named 'canray'; there are: canary, stable"):
+        transitions.kill(FIRST, "canray", now_s=1.0, by="ada")
+    early = transitions.kill(FIRST, "canary", now_s=1.0, by="ada")
+    assert "canary" in early.killed
