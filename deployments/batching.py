@@ -66,6 +66,8 @@ class MicroBatcher(Generic[Asked, Answered]):
         patience: Patience = Patience(),
         drain: DrainRate | None = None,
     ) -> None:
+        self.max_in_flight = settings.max_in_flight
+        """Batches under way at once; may be changed at any time."""
         self._answer = answer
         self._settings = settings
         self._patience = patience
@@ -101,7 +103,7 @@ class MicroBatcher(Generic[Asked, Answered]):
     def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
         """Send soon, together with what else arrives in this turn of the loop (or while lingering)."""
         full = len(self._waiting) >= self._settings.max_size
-        if self._send_later is not None or len(self._under_way) >= self._settings.max_in_flight:
+        if self._send_later is not None or len(self._under_way) >= self.max_in_flight:
             return
         if self._under_way and self._settings.linger_s and not full:
             self._send_later = loop.call_later(self._settings.linger_s, self._send)
@@ -110,7 +112,7 @@ class MicroBatcher(Generic[Asked, Answered]):
 
     def _send(self) -> None:
         self._send_later = None
-        while self._waiting and len(self._under_way) < self._settings.max_in_flight:
+        while self._waiting and len(self._under_way) < self.max_in_flight:
             size = self._size()
             self._drop_in_vain(size)
             batch, self._waiting = self._waiting[:size], self._waiting[size:]
@@ -127,7 +129,7 @@ class MicroBatcher(Generic[Asked, Answered]):
         On a machine that is slower than usual, batches of full size would miss the deadlines of the stages.
         """
         settings = self._settings
-        in_time = int(self._drain.per_s * settings.max_s / settings.max_in_flight)
+        in_time = int(self._drain.per_s * settings.max_s / self.max_in_flight)
         return min(settings.max_size, max(_LEAST, in_time)) if self._drain.per_s else settings.max_size
 
     def _drop_in_vain(self, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,8 @@ class Router:
             lane: MicroBatcher(partial(self.answer_all, lane), batch, patience=patience, drain=drain)
             for lane in stages
         }
+        self._max_in_flight = batch.max_in_flight
+        self._shared_out: InForce | None = None
         self._shadow = ShadowCaster(self._computed, clock)
         self._popular_when_full = overload.when_full is WhenFull.POPULAR
 
@@ -97,7 +100,10 @@ class Router:
             FieldError: it asks for an arm that is not there.
             UnavailableError: this router has not loaded any bundle yet, or too many others are waiting.
         """
-        routed = self._now_in_force().route(question)
+        in_force = self._now_in_force()
+        if in_force is not self._shared_out:
+            self._share_out(in_force)
+        routed = in_force.route(question)
         began_s = self._clock() if since_s is None else since_s
         try:
             with self.demand.request():
@@ -178,6 +184,19 @@ class Router:
     def forget(self, user_id: str) -> None:
         """Let go of everything that is kept of a user."""
         self.cache.forget(user_id)
+
+    def _share_out(self, in_force: InForce) -> None:
+        """Share out the batches that may be under way at once: as many users, so many batches, but one each.
+
+        They share the machine, so that more of them at once would only be smaller.
+        """
+        document = in_force.document
+        shares = dict.fromkeys(self._batchers, 0.0)
+        for arm in document.arms:
+            shares[document.arms[0].lane if arm.arm in document.killed else arm.lane] += arm.share
+        for lane, batcher in self._batchers.items():
+            batcher.max_in_flight = max(1, ceil(self._max_in_flight * shares[lane] - 0.5))
+        self._shared_out = in_force
 
     def _look(
         self,

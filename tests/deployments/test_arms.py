@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from deployments.question import Answer, Question
 from deployments.service import Service
+from deployments.settings import BatchSettings
 from recsys.core.errors import FieldError
 from recsys.rollout.traffic import Kill, Shadow
 
@@ -84,6 +85,32 @@ def test_a_canary_that_hangs_keeps_nobody_of_the_stable_arm_waiting(replica_of: 
         return answered
 
     assert {answer.arm for answer in asyncio.run(run())} == {"stable"}
+
+
+@pytest.mark.parametrize(
+    ("share", "in_flight"), [(0.0, (3, 1)), (0.01, (3, 1)), (0.25, (2, 1)), (0.5, (1, 1))]
+)
+def test_lanes_share_the_batches_that_may_be_under_way(
+    replica_of: Replicas, ramp: Ramp, share: float, in_flight: tuple[int, int]
+) -> None:
+    replica = replica_of(deadline_s=60.0, batch=BatchSettings(max_in_flight=3))
+    ramp(replica, share)
+
+    async def run() -> None:
+        hurdle = replica.stages.hurdle = replica.canary.hurdle = asyncio.Event()
+        router = replica.service.router
+        tasks = []
+        for row in range(40):
+            for arm in ("stable", "canary"):
+                asked = question(user_id=f"u{row}", wishes={"rollout": arm})
+                tasks.append(asyncio.create_task(router.answer(asked)))
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert (len(replica.stages.batches), len(replica.canary.batches)) == in_flight
+        hurdle.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
 
 
 def test_a_bug_in_one_arm_is_counted_there_and_fails_nobody_else(replica_of: Replicas, ramp: Ramp) -> None:
