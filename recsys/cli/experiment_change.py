@@ -53,7 +53,7 @@ def start(
         "arms": dict(arm_of(text) for text in arm) if arm else None,
         "primary": primary,
         "further": metric,
-        "guardrails": [_guardrail(text) for text in guardrail] if guardrail else None,
+        "guardrails": [guardrail_of(text) for text in guardrail] if guardrail else None,
         "planned_users": planned_users,
         "alpha": alpha,
         "minimum_effect": min_effect,
@@ -105,7 +105,12 @@ def declarations_of(home: Path) -> Declarations:
     return Declarations(home / "experiments")
 
 
-def _guardrail(text: str) -> dict[str, Any]:
+def guardrail_of(text: str) -> dict[str, Any]:
+    """Return the fields of a guardrail that is written ``metric`` or ``metric=tolerance``.
+
+    Raises:
+        FieldError: it is written otherwise.
+    """
     name, _, tolerance = text.partition("=")
     try:
         return {"name": name, "tolerance": float(tolerance or "0")}

@@ -39,6 +39,8 @@ METRICS: Final[Mapping[str, UnitMetric]] = {
 }
 """Metrics by unit. Coverage is no mean over units: see :func:`coverage`."""
 
+CATALOGUE_METRICS: Final = frozenset({"tags", "creators"})
+"""Known only with a catalogue."""
 _LOWER_IS_BETTER: Final = frozenset({"skip_rate"})
 
 _SUMMED: Final = sorted({name for metric in METRICS.values() for name in metric} - {ONE, "n_lists"})

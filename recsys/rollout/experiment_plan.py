@@ -11,7 +11,7 @@ from recsys.core.errors import DataFormatError, FieldError
 from recsys.core.settings import FrozenModel
 from recsys.experiments.design import ExperimentDesign, Metric
 from recsys.experiments.units import as_metric
-from recsys.experiments.user_tables import SEGMENTS
+from recsys.experiments.user_tables import ACTIVITY, CONTEXT
 from recsys.rollout.names import Name
 from recsys.rollout.traffic import Experiment, ExperimentArm, Knobs
 
@@ -51,7 +51,7 @@ class ExperimentPlan(FrozenModel):
     """Reported beside it."""
     guardrails: tuple[AnyMetric, ...] = ()
     """What may not worsen by more than its tolerance."""
-    segments: tuple[str, ...] = tuple(SEGMENTS)
+    segments: tuple[str, ...] = (CONTEXT, ACTIVITY)
     """Of users, to look at apart."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """How probable it may be that any arm is said to differ although none does."""
