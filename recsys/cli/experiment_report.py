@@ -69,21 +69,20 @@ def report(
 
 
 def _subject(home: Path, name: str, judged: dict[str, Any], now_s: float) -> Subject:
+    document = store_of(home).read()
     if name == ROLLOUT_EXPERIMENT:
-        state = store_of(home).read().rollout
-        if state is None:
+        if document.rollout is None:
             raise NotFoundError("rollout", "now")
-        return subject_of_rollout(state, plan_of(judged), now_s)
+        return subject_of_rollout(document.rollout, plan_of(judged), document.killed, now_s)
     declarations = declarations_of(home)
     declared = declarations.find(name)
     if declared is not None:
-        return subject_of_experiment(declared, now_s)
-    experiments = store_of(home).read().experiments
-    wild = next((experiment for experiment in experiments if experiment.name == name), None)
+        return subject_of_experiment(declared, document.killed, now_s)
+    wild = next((experiment for experiment in document.experiments if experiment.name == name), None)
     if wild is None:
-        known = {*declarations.names(), *(experiment.name for experiment in experiments)}
+        known = {*declarations.names(), *(experiment.name for experiment in document.experiments)}
         raise NotFoundError("experiment", name, ", ".join(sorted(known)))
-    return subject_of_undeclared(wild, plan_of(judged), now_s)
+    return subject_of_undeclared(wild, plan_of(judged), document.killed, now_s)
 
 
 def _report(subject: Subject, home: Path, pre_days: float, data: Path | None) -> ExperimentReport:

@@ -167,9 +167,9 @@ def _notes(subject: Subject, n_lists: int, n_crossed: int) -> tuple[str, ...]:
         return ("No list of it is on disk: routers write every 15 seconds what they served.",)
     if not are_even(subject.stretches):
         changed = (
-            f"Shares changed on the way ({len(subject.stretches)} steps): lists count for the arm that served "
-            "them, weighted so that both arms have the same mixture of steps; a mean per user is one per user "
-            "and step. Users' past is not used, and there is no trend by day."
+            f"Shares changed on the way ({len(subject.stretches)} steps): lists count for the arm that "
+            "served them, weighted so that both arms have the same mixture of steps; a mean per user is "
+            "one per user and step. Users' past is not used, and there is no trend by day."
         )
         return (changed,)
     if n_crossed:

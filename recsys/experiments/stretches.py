@@ -3,8 +3,11 @@
 Within a stretch chance alone decides who is in which arm. Over all of them it does not: who comes when the
 canary is large differs from who came when it was small, and so do the hours. So every list counts for the arm
 that served it, and the lists of each stretch are weighted as if all stretches had the mean shares; then both
-arms have the same mixture of stretches. A user whom the canary's growth moved has a row in each arm. Such
-rows are alike, which makes the true error of the difference smaller than the stated one, not larger.
+arms have the same mixture of stretches, but for chance. What chance leaves is taken out: each stretch is
+moved to the level of all of them, both arms alike.
+
+A user whom the canary's growth moved has a row in each arm. Next to the level of the stretch such rows are
+alike, which makes the true error of the difference smaller than the stated one, not larger.
 
 Source of the weights: Horvitz and Thompson, "A Generalization of Sampling Without Replacement", JASA 1952.
 """
@@ -62,6 +65,9 @@ def weighted_user_table(
     """Return a user table without the past, see the head of this file; a row per user and arm."""
     mean = mean_shares(facts, stretches)
     parts = [_of_stretch(facts, stretch, mean, metrics) for stretch in stretches]
+    whole = pl.concat(parts)
+    for metric in metrics:
+        parts = [_levelled(part, metric, _level(whole, metric)) for part in parts]
     sums = [pl.col(name).sum() for metric in metrics for name in (metric, denominator_of(metric))]
     return pl.concat(parts).group_by("unit", ARM, maintain_order=True).agg(pl.col(*SEGMENTS).first(), *sums)
 
@@ -100,6 +106,18 @@ def _of_stretch(
     weight = pl.col(ARM).replace_strict(weights, return_dtype=pl.Float64)
     counted = [name for metric in metrics for name in (metric, denominator_of(metric))]
     return table.drop(before_of(metric) for metric in metrics).with_columns(pl.col(*counted) * weight)
+
+
+def _level(table: pl.DataFrame, metric: str) -> float:
+    shown = float(table[denominator_of(metric)].sum())
+    return float(table[metric].sum()) / shown if shown else 0.0
+
+
+def _levelled(table: pl.DataFrame, metric: str, level: float) -> pl.DataFrame:
+    """Move a stretch to another level, all users by the same."""
+    return table.with_columns(
+        pl.col(metric) + (level - _level(table, metric)) * pl.col(denominator_of(metric))
+    )
 
 
 def _mean(stretches: Sequence[Stretch], n_users: Sequence[int]) -> dict[str, float]:

@@ -15,8 +15,14 @@ def with_experiment(
     """Deal users to the arms of one more experiment.
 
     Raises:
-        FieldError: its name is taken, or another experiment turns one of its knobs.
+        FieldError: its name is taken, one of its arms is killed, or another experiment turns one of its
+            knobs.
     """
+    for arm in experiment.arms:
+        place = f"{experiment.name}/{arm.arm}"
+        if place in document.killed:
+            by_whom = f"arm {place}, which {document.killed[place].by} killed"
+            raise FieldError("experiment", by_whom, "`marquee rollout revive` first")
     experiments = (*document.experiments, experiment)
     return document.successor(updated_s=now_s, updated_by=by, experiments=experiments)
 

@@ -60,13 +60,15 @@ def test_lists_count_for_the_arm_that_served_them_by_the_weight_of_their_stretch
     )
     # two users in each stretch, so the mean shares are 0.625 and 0.375
     assert mean_shares(facts, STRETCHES) == pytest.approx({"stable": 0.625, "canary": 0.375})
+    # weights are 5/6 and 3/2 in the first stretch, 3/4 in the second; so the stretches' rates are
+    first, second = (2 * 5 / 6 + 4 * 1.5) / (10 * 5 / 6 + 10 * 1.5), (6 + 8) / 20
+    whole = (2 * 5 / 6 + 4 * 1.5 + 14 * 0.75) / (10 * 5 / 6 + 10 * 1.5 + 20 * 0.75)
+    up, down = whole - first, whole - second
     table = weighted_user_table(facts, STRETCHES, ["watch_rate"]).sort("unit", "arm")
-    found = table.select("unit", "arm", "watch_rate", "watch_rate:of").rows()
-    assert found == [
-        ("ada", "canary", pytest.approx(6 * 0.375 / 0.5), pytest.approx(10 * 0.375 / 0.5)),
-        ("ada", "stable", pytest.approx(2 * 0.625 / 0.75), pytest.approx(10 * 0.625 / 0.75)),
-        ("bob", "canary", pytest.approx(4 * 1.5 + 8 * 0.75), pytest.approx(10 * 1.5 + 10 * 0.75)),
-    ]
+    assert table["watch_rate:of"].to_list() == pytest.approx([7.5, 50 / 6, 22.5])
+    assert table.select("unit", "arm").rows() == [("ada", "canary"), ("ada", "stable"), ("bob", "canary")]
+    ada_moved, ada, bob = 0.75 * (6 + 10 * down), 5 / 6 * (2 + 10 * up), 1.5 * (4 + 10 * up)
+    assert table["watch_rate"].to_list() == pytest.approx([ada_moved, ada, bob + 0.75 * (8 + 10 * down)])
 
 
 def test_a_user_is_dealt_when_they_first_come() -> None:

@@ -12,6 +12,7 @@ from recsys.rollout.experiment_plan import ExperimentPlan, plan_of
 from recsys.rollout.experiments import begin, end, with_experiment
 from recsys.rollout.traffic import first_document
 from recsys.rollout.traffic_file import FileTrafficStore
+from recsys.rollout.transitions import kill
 
 PLAN = plan_of({"arms": {"control": {"share": 0.5}, "varied": {"share": 0.5, "variety": 0.3}}})
 
@@ -78,6 +79,13 @@ def test_two_experiments_that_turn_the_same_knob_are_refused_and_leave_nothing(d
     with pytest.raises(FieldError, match="variety and other both turn variety"):
         desk.begin("other")
     assert (desk.declarations.names(), desk.under_way) == (["variety"], ["variety"])
+
+
+def test_an_experiment_with_a_killed_arm_does_not_begin(desk: Desk) -> None:
+    change(desk.store, lambda now: kill(now, "variety/varied", now_s=1.0, by="bob"))
+    with pytest.raises(FieldError, match="variety/varied, which bob killed"):
+        desk.begin("variety")
+    assert desk.declarations.names() == []
 
 
 def test_what_was_declared_but_never_began_counts_as_if_it_were_not_there(desk: Desk) -> None:
