@@ -18,7 +18,9 @@ from recsys.rollout.experiments import begin, end, is_under_way
 from recsys.rollout.traffic import Experiment, TrafficDocument
 from recsys.rollout.traffic_file import FileTrafficStore
 
-HomeOption = Annotated[Path, typer.Option("--home", help="Where the traffic document and exposures lie.")]
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="MARQUEE_HOME", help="Where the traffic document and exposures lie.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 NameArgument = Annotated[str, typer.Argument(help="Of the experiment.")]
 ByOption = Annotated[str | None, typer.Option("--by", help="Who asks for it; the user of this computer.")]

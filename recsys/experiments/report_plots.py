@@ -148,8 +148,10 @@ def _forest_row(axes: Axes, report: ExperimentReport, place: int, one: Compariso
     low, high = _cut(span, -reach, reach)
     turned = span.turned(metric_of(report.result.design, one.metric).sign)
     colour = _OPEN
-    if turned.leaves_out_zero:
-        colour = _GOOD if turned.lower is not None and turned.lower > 0.0 else _BAD
+    if turned.lower is not None and turned.lower > 0.0:
+        colour = _GOOD
+    elif turned.upper is not None and turned.upper < 0.0:
+        colour = _BAD
     axes.plot([low, high], [place, place], color=colour, lw=2.2, solid_capstyle="butt")
     axes.plot([one.counts.lift or 0.0], [place], "o", color=colour, ms=6)
 

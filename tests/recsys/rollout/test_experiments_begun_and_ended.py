@@ -10,9 +10,8 @@ from recsys.rollout.declarations import Declaration, Declarations
 from recsys.rollout.desk import change
 from recsys.rollout.experiment_plan import ExperimentPlan, plan_of
 from recsys.rollout.experiments import begin, end, with_experiment
-from recsys.rollout.traffic import first_document
+from recsys.rollout.traffic import Kill, first_document
 from recsys.rollout.traffic_file import FileTrafficStore
-from recsys.rollout.transitions import kill
 
 PLAN = plan_of({"arms": {"control": {"share": 0.5}, "varied": {"share": 0.5, "variety": 0.3}}})
 
@@ -82,7 +81,8 @@ def test_two_experiments_that_turn_the_same_knob_are_refused_and_leave_nothing(d
 
 
 def test_an_experiment_with_a_killed_arm_does_not_begin(desk: Desk) -> None:
-    change(desk.store, lambda now: kill(now, "variety/varied", now_s=1.0, by="bob"))
+    killed = {"variety/varied": Kill(at_s=1.0, by="bob")}
+    change(desk.store, lambda now: now.successor(updated_s=1.0, updated_by="bob", killed=killed))
     with pytest.raises(FieldError, match="variety/varied, which bob killed"):
         desk.begin("variety")
     assert desk.declarations.names() == []
