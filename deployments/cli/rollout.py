@@ -13,7 +13,6 @@ from rich.live import Live
 from deployments.cli.serve import graph_args
 from deployments.control.control import ControllerThread
 from deployments.control.counters import Counters, PrometheusCounters, ServiceCounters
-from deployments.control.desk import Change, change, rollout_id, rollouts
 from deployments.control.local import in_a_line, local_controller, local_outcomes
 from deployments.control.show import history_tables, plot_history, summary
 from recsys.core.clock import unix_clock
@@ -21,6 +20,7 @@ from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.local import LocalRegistry
 from recsys.registry.reader import open_bundle
 from recsys.rollout import transitions
+from recsys.rollout.desk import Change, change, rollout_id, rollouts
 from recsys.rollout.plan import DEFAULT_PLAN, read_plan
 from recsys.rollout.state import Phase, RolloutState
 from recsys.rollout.traffic import TrafficDocument

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from loadtest.compare.comparison import Comparison, Difference
 from loadtest.reports.document import Report
-from loadtest.reports.html import page, table_of
 from loadtest.reports.plots import percentiles_of_both
+from recsys.core.html_page import page, table_of
 
 _HEAD = ("", "first", "second", "ratio", "interval", "verdict")
 

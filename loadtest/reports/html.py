@@ -1,28 +1,14 @@
 """The report as one HTML file that needs nothing else."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
 from loadtest.reports.document import CellDoc, LatencyDoc, Report
 from loadtest.reports.plots import plots_of
 from loadtest.server_view.view import Spread
+from recsys.core.html_page import page, table_of
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#111827;background:#fff;max-width:62rem;
-margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.87rem}
-th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid #e5e7eb}
-th:first-child,td:first-child{text-align:left}
-.tiles{display:flex;gap:1rem;flex-wrap:wrap;margin:1.2rem 0}
-.tile{border:1px solid #e5e7eb;border-radius:.5rem;padding:.5rem 1rem;min-width:7rem}
-.tile b{display:block;font-size:1.35rem}
-.warning{background:#fef3c7;border-left:4px solid #d97706;padding:.5rem 1rem;margin:.5rem 0}
-.invalid{background:#fee2e2;border-left:4px solid #b91c1c;font-weight:600}
-.passed{color:#047857}.failed{color:#b91c1c;font-weight:600}.muted{color:#6b7280}.words td{text-align:left}
-svg{max-width:100%;height:auto}code{font-size:.85rem;overflow-wrap:anywhere}.scroll{overflow-x:auto}
-"""
 _CELL_HEAD = ("", "good", "per s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms", "errors", "shed",
               "degraded", "cached")  # fmt: skip
 _CLIENT_HEAD = (
@@ -54,26 +40,10 @@ def html_of(report: Report) -> str:
     return page(f"{report.mode} against {report.url}", parts)
 
 
-def page(title: str, parts: Iterable[str]) -> str:
-    """Return a page of given parts, which are HTML; the title is text."""
-    return (
-        f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{escape(title)}</title>"
-        f'<meta name=viewport content="width=device-width"><style>{_STYLE}</style></head>'
-        f"<body>{''.join(parts)}</body></html>"
-    )
-
-
 def write_html(report: Report, path: Path) -> None:
     """Write the page."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html_of(report), encoding="utf-8")
-
-
-def table_of(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return an HTML table of text; every cell is escaped."""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<div class=scroll><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def number(value: float | None) -> str:

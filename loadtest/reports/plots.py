@@ -1,17 +1,14 @@
 """The plots of a report, as SVG."""
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from loadtest.measure.histogram import Histogram
 from loadtest.reports.document import Report
+from recsys.core.svg import svg_of
 
-_WIDTH_IN, _HEIGHT_IN = 9.0, 3.2
 _MS = 1e3
 _BINS = 60
 _TAIL_TICKS = ((2.0, "50"), (10.0, "90"), (100.0, "99"), (1e3, "99.9"), (1e4, "99.99"), (1e5, "99.999"))
@@ -22,19 +19,19 @@ def plots_of(report: Report) -> list[tuple[str, str]]:
     """Return title and SVG of every plot that the report has something for."""
     plots: list[tuple[str, str]] = []
     if report.curve:
-        plots.append(("Throughput against latency", _svg(lambda axes: _curve(axes, report))))
+        plots.append(("Throughput against latency", svg_of(lambda axes: _curve(axes, report))))
     if report.total.latency.n:
         plots += [
-            ("Latency over time", _svg(lambda axes: _over_time(axes, report))),
-            ("Rate over time", _svg(lambda axes: _rates(axes, report))),
-            ("Latency by percentile", _svg(lambda axes: _percentiles(axes, report))),
-            ("Histogram of the latency", _svg(lambda axes: _histogram(axes, report))),
+            ("Latency over time", svg_of(lambda axes: _over_time(axes, report))),
+            ("Rate over time", svg_of(lambda axes: _rates(axes, report))),
+            ("Latency by percentile", svg_of(lambda axes: _percentiles(axes, report))),
+            ("Histogram of the latency", svg_of(lambda axes: _histogram(axes, report))),
         ]
     arms = [name for name, cell in report.by_arm.items() if name and cell.latency.n]
     if len(arms) > 1:
-        plots.append(("Latency by arm", _svg(lambda axes: _by_arm(axes, report, arms))))
+        plots.append(("Latency by arm", svg_of(lambda axes: _by_arm(axes, report, arms))))
     if report.server is not None and report.server.stages:
-        plots.append(("Stages, as the service saw them", _svg(lambda axes: _stages(axes, report))))
+        plots.append(("Stages, as the service saw them", svg_of(lambda axes: _stages(axes, report))))
     return plots
 
 
@@ -49,25 +46,7 @@ def percentiles_of_both(first: Report, second: Report, names: tuple[str, str]) -
             _tail(axes, histogram, name, color)
         _finish_tail(axes)
 
-    return _svg(draw)
-
-
-def _svg(draw: Callable[[Axes], None]) -> str:
-    with mpl.rc_context(
-        {"font.size": 9.0, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "marquee"}
-    ):
-        figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN), layout="constrained")
-        axes = figure.add_subplot()
-        axes.grid(visible=True, color="#e5e7eb", linewidth=0.6)
-        axes.set_axisbelow(True)
-        draw(axes)
-        for axis in (axes.xaxis, axes.yaxis):
-            if axis.get_scale() == "log" and axis.get_label_text().startswith("latency"):
-                axis.set_major_formatter(lambda value, _: f"{value:g}")  # 0.1, 1, 10: not powers of ten
-        written = io.StringIO()
-        figure.savefig(written, format="svg", metadata={"Date": None})
-    text = written.getvalue()
-    return text[text.index("<svg") :]  # without the XML head, which HTML does not want
+    return svg_of(draw)
 
 
 def _over_time(axes: Axes, report: Report) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from recsys.cli.experiment_change import list_experiments, start, stop
 from recsys.cli.experiment_report import report
 from recsys.core.errors import FieldError
 from recsys.experiments.calibration import Calibration, CalibrationConfig, calibrate
@@ -25,7 +26,10 @@ from recsys.experiments.power import (
 )
 
 app = typer.Typer(no_args_is_help=True, help="Experiments: before, during and after.")
-app.command()(report)
+app.command("start")(start)
+app.command("stop")(stop)
+app.command("list")(list_experiments)
+app.command("report")(report)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 _TESTS: tuple[Test, ...] = ("sequential", "one look")

@@ -21,7 +21,10 @@ Correction = Callable[[Sequence[float]], NDArray[np.float64]]
 
 
 def analyse(
-    design: ExperimentDesign, users: pl.DataFrame, days: pl.DataFrame | None = None
+    design: ExperimentDesign,
+    users: pl.DataFrame,
+    days: pl.DataFrame | None = None,
+    sample_ratio: SampleRatio | None = None,
 ) -> ExperimentResult:
     """Analyse what is known so far; it may be asked every day, and stopped at any.
 
@@ -29,23 +32,24 @@ def analyse(
         design: what was declared before the first user.
         users: the user table, see :mod:`recsys.experiments.tables`.
         days: the day table; without it there are no trends.
+        sample_ratio: where shares changed on the way, so that users per arm do not say it.
 
     Raises:
         FieldError: a table lacks a column, or knows an arm that the design does not.
     """
     check_table(users, design, (*(metric.name for metric in design.metrics), *design.segments))
-    sample_ratio = check_sample_ratio(design, users_by_arm(users, design))
+    dealt = sample_ratio or check_sample_ratio(design, users_by_arm(users, design))
     comparisons = tuple(
         comparison for metric in design.metrics for comparison in _of_metric(design, users, metric)
     )
     return ExperimentResult(
         design=design,
-        n_users=users.height,
-        sample_ratio=sample_ratio,
+        n_users=sum(dealt.users.values()),
+        sample_ratio=dealt,
         comparisons=comparisons,
         segments=_segments(design, users),
         trends=() if days is None else trends(design, days),
-        recommendation=recommend(design, sample_ratio, comparisons),
+        recommendation=recommend(design, dealt, comparisons),
     )
 
 

@@ -39,10 +39,20 @@ def sequential_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
 
 def sequential_p_values(counts: ArrayLike, shares: Sequence[float]) -> NDArray[np.float64]:
     """Return :func:`sequential_p_value` of many samples; counts of shape (..., arms) give shape (...)."""
-    found, dealt = _checked(counts, shares)
-    log_odds = [_log_odds(found, dealt, concentration) for concentration in _CONCENTRATIONS]
-    average = logsumexp(np.stack(log_odds), axis=0) - np.log(len(_CONCENTRATIONS))
-    return np.asarray(np.exp(-np.clip(average, 0.0, 700.0)), np.float64)
+    return _p_of(_average_log_odds(counts, shares))
+
+
+def p_value_over_stretches(counts: Sequence[Sequence[int]], shares: Sequence[Sequence[float]]) -> float:
+    """Return a p-value for all times where shares changed, as in a rollout: one row per stretch of time.
+
+    A user counts in the first stretch alone, so stretches share nobody and their odds multiply.
+
+    Raises:
+        ShapeError: there are not as many counts as shares.
+        FieldError: a share is not above 0, or a count is negative.
+    """
+    log_odds = sum(float(_average_log_odds(*row)) for row in zip(counts, shares, strict=True))
+    return float(_p_of(np.asarray(log_odds)))
 
 
 def chi_square_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
@@ -56,6 +66,16 @@ def chi_square_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     if found.sum() == 0.0 or found.size < 2:
         return 1.0
     return float(chisquare(found, found.sum() * dealt).pvalue)
+
+
+def _average_log_odds(counts: ArrayLike, shares: Sequence[float]) -> NDArray[np.float64]:
+    found, dealt = _checked(counts, shares)
+    log_odds = [_log_odds(found, dealt, concentration) for concentration in _CONCENTRATIONS]
+    return np.asarray(logsumexp(np.stack(log_odds), axis=0) - np.log(len(_CONCENTRATIONS)), np.float64)
+
+
+def _p_of(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.exp(-np.clip(log_odds, 0.0, 700.0)), np.float64)
 
 
 def _log_odds(

@@ -9,6 +9,7 @@ import polars as pl
 
 from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.errors import NotFoundError
+from recsys.experiments.design import Metric
 from recsys.experiments.feedback import Records, read_records
 from recsys.experiments.list_facts import DEFAULT_K, list_facts
 
@@ -38,6 +39,10 @@ METRICS: Final[Mapping[str, UnitMetric]] = {
 }
 """Metrics by unit. Coverage is no mean over units: see :func:`coverage`."""
 
+CATALOGUE_METRICS: Final = frozenset({"tags", "creators"})
+"""Known only with a catalogue."""
+_LOWER_IS_BETTER: Final = frozenset({"skip_rate"})
+
 _SUMMED: Final = sorted({name for metric in METRICS.values() for name in metric} - {ONE, "n_lists"})
 
 
@@ -50,6 +55,16 @@ def metric_named(name: str) -> UnitMetric:
     if name not in METRICS:
         raise NotFoundError("metric", name, ", ".join(METRICS))
     return METRICS[name]
+
+
+def as_metric(name: str, *, tolerance: float = 0.0) -> Metric:
+    """Return a metric as designs have it; which way is up is known of each.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    metric_named(name)
+    return Metric(name=name, better="lower" if name in _LOWER_IS_BETTER else "higher", tolerance=tolerance)
 
 
 @dataclass(frozen=True, slots=True)

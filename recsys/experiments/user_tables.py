@@ -12,11 +12,14 @@ from recsys.experiments.units import ONE, Units, metric_named, sums_of_lists, un
 
 CONTEXT: Final = "context"
 PAST: Final = "past"
+ACTIVITY: Final = "activity"
+_HEAVY_LISTS = 10
 SEGMENTS: Final = {
     CONTEXT: "of the first list of the experiment",
     PAST: "known or new: whether anything was served to them in the days before",
+    ACTIVITY: f"new, light or heavy: lists in the days before, none, below {_HEAVY_LISTS} or more",
 }
-"""Segments that every user table has, and what they say; both are settled when a user first meets an arm."""
+"""Segments that every user table has, and what they say; all are settled when a user first meets an arm."""
 
 
 def user_table(units: Units, metrics: Collection[str]) -> pl.DataFrame:
@@ -27,7 +30,9 @@ def user_table(units: Units, metrics: Collection[str]) -> pl.DataFrame:
     """
     had_past = pl.col("pre_n_lists").is_not_null()
     past = pl.when(had_past).then(pl.lit("known")).otherwise(pl.lit("new"))
-    table = units.sums.select("unit", ARM, CONTEXT, past.alias(PAST))
+    heavy = pl.when(pl.col("pre_n_lists") >= _HEAVY_LISTS).then(pl.lit("heavy")).otherwise(pl.lit("light"))
+    activity = pl.when(had_past).then(heavy).otherwise(pl.lit("new"))
+    table = units.sums.select("unit", ARM, CONTEXT, past.alias(PAST), activity.alias(ACTIVITY))
     for metric in metrics:
         found = units.of(metric)
         table = table.with_columns(

@@ -16,13 +16,13 @@ import httpx
 import pytest
 
 from deployments.cli.serve import begin_traffic, graph_args
-from deployments.control.desk import change
 from deployments.launcher import running_graph
 from deployments.local_settings import free_ports
 from deployments.settings import CacheSettings, Deadlines, GraphArgs
 from recsys.experiments.guardrails import Guardrail
 from recsys.registry.local import LocalRegistry
 from recsys.rollout import transitions
+from recsys.rollout.desk import change
 from recsys.rollout.plan import RolloutPlan, Step
 from recsys.rollout.state import Phase, RolloutState
 from recsys.rollout.traffic import TrafficDocument

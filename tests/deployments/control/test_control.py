@@ -7,13 +7,13 @@ import pytest
 
 from deployments.control.control import Controller, ControllerThread
 from deployments.control.counters import Counted
-from deployments.control.desk import change, rollout_id, rollouts
-from recsys.core.errors import ConflictError, NotFoundError, UnavailableError
+from recsys.core.errors import NotFoundError, UnavailableError
 from recsys.experiments.measurements import Totals
 from recsys.registry.bundle import BundleWriter
 from recsys.registry.local import LocalRegistry
 from recsys.rollout import transitions
 from recsys.rollout.controller import Readiness
+from recsys.rollout.desk import change, rollout_id
 from recsys.rollout.plan import RolloutPlan, Step
 from recsys.rollout.state import Phase, RolloutState
 from recsys.rollout.traffic import TrafficDocument, first_document
@@ -149,42 +149,6 @@ def test_of_two_controllers_one_finds_that_the_document_has_changed(world: World
     state = world.store.read().rollout
     assert state is not None
     assert [decision.what for decision in state.decisions] == ["start", "step"]
-
-
-def test_a_change_is_made_again_on_what_somebody_else_wrote(world: World) -> None:
-    tries: list[int] = []
-
-    def how(now: TrafficDocument) -> TrafficDocument:
-        tries.append(now.version)
-        if len(tries) == 1:
-            allowed = transitions.allow(now, "bob", "canary", now_s=1.0, by="bob")
-            world.store.swap(allowed, expected_version=now.version)
-        return transitions.kill(now, "canary", now_s=2.0, by="ada")
-
-    document = change(world.store, how)
-    assert tries == [1, 2]
-    assert (document.overrides, set(document.killed)) == ({"bob": "canary"}, {"canary"})
-
-
-def test_a_change_gives_up_when_others_are_always_faster(world: World) -> None:
-    def how(now: TrafficDocument) -> TrafficDocument:
-        allowed = transitions.allow(now, "bob", "canary", now_s=1.0, by="bob")
-        world.store.swap(allowed, expected_version=now.version)
-        return allowed
-
-    with pytest.raises(ConflictError):
-        change(world.store, how)
-
-
-def test_all_rollouts_are_remembered_with_all_their_decisions(world: World) -> None:
-    world.start()
-    change(world.store, lambda now: transitions.abort(now, now_s=world.now_s, by="ada", why="no"))
-    world.now_s += 60.0
-    world.start()
-    first, second = rollouts(world.store)
-    assert [decision.what for decision in first.decisions] == ["start", "abort"]
-    assert [decision.what for decision in second.decisions] == ["start"]
-    assert first.id != second.id
 
 
 def test_a_thread_takes_turns_and_survives_a_document_that_is_gone(world: World, tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ def test_the_user_table_has_three_columns_per_metric_and_the_segments() -> None:
         "lists", "lists:of", "lists:before",
     ]  # fmt: skip
     assert table.rows() == [
-        ("ada", "on", "home", "known", 5.0, 20.0, 0.4, 2.0, 1.0, 1.0),
-        ("bob", "off", "home", "new", 1.0, 10.0, None, 1.0, 1.0, None),
+        ("ada", "on", "home", "known", "light", 5.0, 20.0, 0.4, 2.0, 1.0, 1.0),
+        ("bob", "off", "home", "new", "new", 1.0, 10.0, None, 1.0, 1.0, None),
     ]
 
 
