@@ -77,6 +77,8 @@ class ExperimentReport(FrozenModel):
     """By arm."""
     crossed: int
     """Users whom more than one arm served."""
+    shares_changed: bool
+    """On the way, as in a rollout; then nobody's past is used."""
     looks: tuple[Look, ...]
     notes: tuple[str, ...]
     """What a reader has to know to read the figures."""
@@ -106,6 +108,7 @@ def report_on(subject: Subject, facts: ExperimentFacts) -> ExperimentReport:
         arms_are=dict(subject.arms_are),
         lists={arm: int(lists.get(arm, 0)) for arm in design.arms},
         crossed=units.n_crossed,
+        shares_changed=not are_even(subject.stretches),
         looks=tuple(_look(subject, design, kept, at_s) for at_s in look_times_s(subject, kept.during)),
         notes=_notes(subject, kept.during.height, units.n_crossed),
         result=_result(subject, design, kept),

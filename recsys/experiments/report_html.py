@@ -40,7 +40,7 @@ def html_of(report: ExperimentReport) -> str:
         *(_box(note, good=None, head="Note") for note in report.notes),
         _arms(report),
         _section("Metrics", _METRICS, _table(words.METRIC_HEAD, words.metric_rows(report))),
-        f"<p>{escape(words.past_words(report))}</p>",
+        "" if report.shares_changed else f"<p>{escape(words.past_words(report))}</p>",
         _section("Lift of every metric", _FOREST, forest_plot(report)) if seen else "",
         _section("The effect over time", _EFFECT, effect_plot(report)) if seen else "",
         _section("Users over time", "", users_plot(report)) if seen else "",
@@ -102,6 +102,6 @@ def _design(report: ExperimentReport) -> str:
     )
     text = escape(design.model_dump_json(indent=1))
     return (
-        f"<h2>What was declared</h2><p>{escape(said)}</p>"
+        f"<h2>How it is judged</h2><p>{escape(said)}</p>"
         f"<details><summary>the design</summary><pre><code>{text}</code></pre></details>"
     )

@@ -35,7 +35,7 @@ def users_plot(report: ExperimentReport) -> str:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
         axes.set_ylim(bottom=0)
         _days_axis(axes, report)
-        axes.set_ylabel("users so far")
+        axes.set_ylabel("users who met the arm")
         axes.legend(frameon=False)
 
     return svg_of(draw, height_in=2.6)

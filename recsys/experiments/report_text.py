@@ -40,7 +40,7 @@ def printout(
         Text(advice.sentence, style=f"bold {_COLOURS[advice.action]}"),
         Text(""),
         _table(words.METRIC_HEAD, words.metric_rows(report)),
-        Text(words.past_words(report)),
+        *([] if report.shares_changed else [Text(words.past_words(report))]),
     ]
     rows = words.segment_rows(report, segments)
     if rows:
@@ -54,7 +54,11 @@ def printout(
 
 def _table(head: tuple[str, ...], rows: Sequence[Sequence[str]]) -> Table:
     columns = [
-        Column(name, justify="left" if place < words.N_WORDS[head] else "right", no_wrap=place > 0)
+        Column(
+            name,
+            justify="left" if place < words.N_WORDS[head] else "right",
+            no_wrap=not name.endswith("at all times"),  # on a narrow terminal intervals take two lines
+        )
         for place, name in enumerate(head)
     ]
     table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
