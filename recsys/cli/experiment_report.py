@@ -23,7 +23,7 @@ from recsys.eventlog.exposure import Pseudonyms
 from recsys.eventlog.reader import Damage
 from recsys.experiments.reactions import read_reactions
 from recsys.experiments.report import ExperimentReport, Subject, report_on
-from recsys.experiments.report_text import printout
+from recsys.experiments.report_text import LEAST_WIDTH, printout
 from recsys.experiments.units import CATALOGUE_METRICS, experiment_facts
 from recsys.rollout.experiment_plan import plan_of
 from recsys.rollout.names import ROLLOUT_EXPERIMENT
@@ -65,7 +65,9 @@ def report(
     if as_json:
         typer.echo(found.model_dump_json())
     else:
-        Console().print(printout(found, days=days, segments=segments))
+        console = Console()
+        console.width = max(LEAST_WIDTH, console.width)
+        console.print(printout(found, days=days, segments=segments))
 
 
 def _subject(home: Path, name: str, judged: dict[str, Any], now_s: float) -> Subject:

@@ -11,6 +11,8 @@ from rich.text import Text
 from recsys.experiments import report_words as words
 from recsys.experiments.report import ExperimentReport
 
+LEAST_WIDTH = 100
+"""Columns; in fewer, tables lose figures."""
 _COLOURS = {"ship": "green", "keep control": "yellow", "go on": "cyan", "do not trust": "red"}
 
 
@@ -54,11 +56,7 @@ def printout(
 
 def _table(head: tuple[str, ...], rows: Sequence[Sequence[str]]) -> Table:
     columns = [
-        Column(
-            name,
-            justify="left" if place < words.N_WORDS[head] else "right",
-            no_wrap=not name.endswith("at all times"),  # on a narrow terminal intervals take two lines
-        )
+        Column(name, justify="left" if place < words.N_WORDS[head] else "right", no_wrap=place > 0)
         for place, name in enumerate(head)
     ]
     table = Table(*columns, box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)

@@ -80,7 +80,7 @@ def store(home: Path) -> FileTrafficStore:
 
 
 def said(home: Path, *arguments: str) -> str:
-    result = CliRunner().invoke(app, ["report", *arguments, "--home", str(home)], env={"COLUMNS": "100"})
+    result = CliRunner().invoke(app, ["report", *arguments, "--home", str(home)])
     assert result.exit_code == 0, (result.output, result.exception)
     return result.output
 
