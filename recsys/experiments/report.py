@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import polars as pl
 
@@ -26,6 +27,7 @@ from recsys.experiments.user_tables import day_table, user_table
 _LOOKS_DAILY_FROM_DAYS = 3.0
 _N_LOOKS = 12  # of what is shorter
 _MOST_LOOKS = 60
+_A_MOMENT_S = 1e-3  # behind the last list, so that it is seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +121,14 @@ def look_times_s(subject: Subject, during: pl.DataFrame) -> list[float]:
     """Return when one looks: at the end of each day, and of what is short a dozen times."""
     if not during.height:
         return []
-    last_s = min(subject.until_s, float(str(during["served_at_s"].max())) + 1e-3)
-    n_days = (last_s - subject.since_s) / SECONDS_PER_DAY
-    n = min(_MOST_LOOKS, int(n_days)) if n_days >= _LOOKS_DAILY_FROM_DAYS else _N_LOOKS
-    every_s = SECONDS_PER_DAY * -(-int(n_days) // n) if n_days >= _LOOKS_DAILY_FROM_DAYS else 0.0
-    every_s = every_s or (last_s - subject.since_s) / n
-    times_s = [subject.since_s + every_s * look for look in range(1, n + 1)]
-    return [*(at_s for at_s in times_s if at_s < last_s), last_s]
+    latest_s = float(during["served_at_s"].to_numpy().max())
+    last_s = min(subject.until_s, latest_s + _A_MOMENT_S)
+    lasted_s = last_s - subject.since_s
+    n_days = lasted_s / SECONDS_PER_DAY
+    daily_s = SECONDS_PER_DAY * ceil(n_days / _MOST_LOOKS)
+    every_s = daily_s if n_days >= _LOOKS_DAILY_FROM_DAYS else lasted_s / _N_LOOKS
+    n_before = ceil(lasted_s / every_s - 1e-6) - 1
+    return [*(subject.since_s + every_s * look for look in range(1, n_before + 1)), last_s]
 
 
 def _design(subject: Subject, facts: ExperimentFacts) -> ExperimentDesign:
