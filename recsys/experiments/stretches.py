@@ -2,14 +2,16 @@
 
 Within a stretch chance alone decides who is in which arm. Over all of them it does not: who comes when the
 canary is large differs from who came when it was small, and so do the hours. So every list counts for the arm
-that served it, and the lists of each stretch are weighted as if all stretches had the mean shares; then both
-arms have the same mixture of stretches, but for chance. What chance leaves is taken out: each stretch is
-moved to the level of all of them, both arms alike.
+that served it, and lists are weighted so that both arms have the same mixture of stretches but for chance, in
+which stretches count most where the arms are of one size (overlap weights: of two arms a list weighs the
+other arm's share). What chance leaves is taken out: each stretch is moved to the level of all of them, both
+arms alike.
 
 A user whom the canary's growth moved has a row in each arm. Next to the level of the stretch such rows are
 alike, which makes the true error of the difference smaller than the stated one, not larger.
 
-Source of the weights: Horvitz and Thompson, "A Generalization of Sampling Without Replacement", JASA 1952.
+Source of the weights: Li, Morgan and Zaslavsky, "Balancing Covariates via Propensity Score Weighting", JASA
+2018; for several arms Li and Li, Annals of Applied Statistics 2019.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -63,8 +65,7 @@ def weighted_user_table(
     facts: ExperimentFacts, stretches: Sequence[Stretch], metrics: Collection[str]
 ) -> pl.DataFrame:
     """Return a user table without the past, see the head of this file; a row per user and arm."""
-    mean = mean_shares(facts, stretches)
-    parts = [_of_stretch(facts, stretch, mean, metrics) for stretch in stretches]
+    parts = [_of_stretch(facts, stretch, metrics) for stretch in stretches]
     whole = pl.concat(parts)
     for metric in metrics:
         parts = [_levelled(part, metric, _level(whole, metric)) for part in parts]
@@ -97,12 +98,11 @@ def stretched_sample_ratio(
     )
 
 
-def _of_stretch(
-    facts: ExperimentFacts, stretch: Stretch, mean: Mapping[str, float], metrics: Collection[str]
-) -> pl.DataFrame:
+def _of_stretch(facts: ExperimentFacts, stretch: Stretch, metrics: Collection[str]) -> pl.DataFrame:
     during = facts.during.filter(stretch.holds)
     table = user_table(ExperimentFacts(during, facts.before, facts.start_s).units(), metrics)
-    weights = {arm: mean[arm] / share for arm, share in stretch.shares.items()}
+    overlap = 1.0 / sum(1.0 / share for share in stretch.shares.values())
+    weights = {arm: overlap / share for arm, share in stretch.shares.items()}
     weight = pl.col(ARM).replace_strict(weights, return_dtype=pl.Float64)
     counted = [name for metric in metrics for name in (metric, denominator_of(metric))]
     return table.drop(before_of(metric) for metric in metrics).with_columns(pl.col(*counted) * weight)

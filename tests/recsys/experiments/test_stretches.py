@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import binom
 
 from recsys.experiments.analysis import analyse
 from recsys.experiments.design import ExperimentDesign, Metric
@@ -60,15 +61,15 @@ def test_lists_count_for_the_arm_that_served_them_by_the_weight_of_their_stretch
     )
     # two users in each stretch, so the mean shares are 0.625 and 0.375
     assert mean_shares(facts, STRETCHES) == pytest.approx({"stable": 0.625, "canary": 0.375})
-    # weights are 5/6 and 3/2 in the first stretch, 3/4 in the second; so the stretches' rates are
-    first, second = (2 * 5 / 6 + 4 * 1.5) / (10 * 5 / 6 + 10 * 1.5), (6 + 8) / 20
-    whole = (2 * 5 / 6 + 4 * 1.5 + 14 * 0.75) / (10 * 5 / 6 + 10 * 1.5 + 20 * 0.75)
+    # a list weighs the other arm's share, so the stretches' rates are
+    first, second = (0.25 * 2 + 0.75 * 4) / 10, 0.5 * (6 + 8) / 10
+    whole = (0.25 * 2 + 0.75 * 4 + 0.5 * 14) / 20
     up, down = whole - first, whole - second
     table = weighted_user_table(facts, STRETCHES, ["watch_rate"]).sort("unit", "arm")
-    assert table["watch_rate:of"].to_list() == pytest.approx([7.5, 50 / 6, 22.5])
     assert table.select("unit", "arm").rows() == [("ada", "canary"), ("ada", "stable"), ("bob", "canary")]
-    ada_moved, ada, bob = 0.75 * (6 + 10 * down), 5 / 6 * (2 + 10 * up), 1.5 * (4 + 10 * up)
-    assert table["watch_rate"].to_list() == pytest.approx([ada_moved, ada, bob + 0.75 * (8 + 10 * down)])
+    assert table["watch_rate:of"].to_list() == pytest.approx([5.0, 2.5, 12.5])
+    ada_moved, ada, bob = 0.5 * (6 + 10 * down), 0.25 * (2 + 10 * up), 0.75 * (4 + 10 * up)
+    assert table["watch_rate"].to_list() == pytest.approx([ada_moved, ada, bob + 0.5 * (8 + 10 * down)])
 
 
 def test_a_user_is_dealt_when_they_first_come() -> None:
@@ -139,3 +140,23 @@ def test_a_ramp_finds_the_true_difference() -> None:
 def test_a_ramp_that_deals_badly_is_not_trusted() -> None:
     facts = a_ramp(np.random.default_rng(7), 3_000, 0.0, skew=0.08)
     assert not stretched_sample_ratio(DESIGN, facts, STRETCHES).trusted
+
+
+@pytest.mark.slow
+def test_of_a_thousand_ramps_of_equal_arms_few_find_a_difference() -> None:
+    n_once = n_ever = n_badly_dealt = 0
+    for seed in range(1_000):
+        facts = a_ramp(np.random.default_rng(50_000 + seed), 800, 0.0)
+        ratio = stretched_sample_ratio(DESIGN, facts, STRETCHES)
+        table = weighted_user_table(facts, STRETCHES, ["watch_rate"])
+        (found,) = analyse(DESIGN, table, sample_ratio=ratio).comparisons
+        assert found.raw.p_at_one_look is not None
+        assert found.raw.p_at_all_times is not None
+        n_once += found.raw.p_at_one_look < 0.05
+        n_ever += found.raw.p_at_all_times < 0.05
+        n_badly_dealt += not ratio.trusted
+    print(f"one look {n_once}, all times {n_ever}, sample ratio {n_badly_dealt}, of 1,000")  # noqa: T201
+    odds = 1e-4  # of a false alarm of each line below
+    assert n_once <= binom.isf(odds, 1_000, 0.05)
+    assert n_ever <= binom.isf(odds, 1_000, 0.05)
+    assert n_badly_dealt <= binom.isf(odds, 1_000, 0.001)
