@@ -19,6 +19,7 @@ from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.settings import BatchSettings, CacheSettings, ExposureSettings, GraphArgs, Replicas
 from recsys.core.clock import unix_clock
 from recsys.core.errors import NotFoundError
+from recsys.eventlog.exposure_writer import ExposureConfig
 from recsys.eventlog.replay import replay
 from recsys.registry.local import LocalRegistry
 from recsys.rollout.traffic import first_document
@@ -59,6 +60,9 @@ def main(
     in_flight: Annotated[int, typer.Option(min=1, help="Batches under way at once in a router.")] = 3,
     cache: Annotated[bool, typer.Option(help="Keep lists for seconds; off: compute all afresh.")] = True,
     exposures: Annotated[bool, typer.Option(help="Take down what is served, under HOME/exposures.")] = True,
+    exposure_age: Annotated[
+        float, typer.Option(min=0.1, help="Seconds until what is served is on the disk, at the latest.")
+    ] = ExposureConfig().max_age_s,
     when_full: Annotated[
         WhenFull, typer.Option(help="What those get whom there is no time for: 503, or the popular list.")
     ] = WhenFull.SHED,
@@ -69,7 +73,8 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
 ) -> None:
     """Serve the bundles that the traffic document names; the first time, the one in channel stable."""
-    args = graph_args(home, registry=registry, state=state, exposures=exposures).model_copy(
+    args = graph_args(home, registry=registry, state=state, exposures=exposures)
+    args = args.model_copy(
         update={
             "router": Replicas(replicas=routers),
             "recall": Replicas(replicas=per_stage),
@@ -78,11 +83,17 @@ def main(
             "batch": BatchSettings(max_in_flight=in_flight),
             "overload": OverloadSettings(when_full=when_full),
             "cache": CacheSettings(on=cache),
+            "exposures": _aged(args.exposures, exposure_age),
             "faults": {} if faults is None else read_faults(faults),
         }
     )
     begin_traffic(args)
     serve_until_stopped(args, host=host, port=port, as_json=as_json, control=control)
+
+
+def _aged(exposures: ExposureSettings, age_s: float) -> ExposureSettings:
+    files = exposures.files.model_copy(update={"max_age_s": age_s})
+    return exposures.model_copy(update={"files": files})
 
 
 def _autoscaling(routers: int, least: int, most: int | None) -> AutoscalingSettings | None:

@@ -32,6 +32,7 @@ _AFTER_S = 5.0  # to see that all users are back
 _GIVE_UP_S = 240.0
 _POLL_S = 0.2
 _KILL_EVERY_S = 0.5
+_EXPOSURE_AGE_S = 2.0  # a day's rollout in a minute
 _BACK_S = 2.0  # by then nobody gets the canary any more
 
 
@@ -108,7 +109,8 @@ def run_scene(
     LocalRegistry(registry).promote(stable, "stable", expected=None, by="drill", now_s=unix_clock())
     (home / "faults.toml").write_text(_toml(candidate, scene.fault))
     store = FileTrafficStore(home / "traffic.json")
-    with serve(registry, home, ["--faults", str(home / "faults.toml")]) as server:
+    flags = ["--faults", str(home / "faults.toml"), "--exposure-age", f"{_EXPOSURE_AGE_S:g}"]
+    with serve(registry, home, flags) as server:
         settings = LiveSettings(population=PopulationSettings(rate_per_s=rate_per_s))
         run_id = f"{int(unix_clock() * 1e3):x}"
         with playing(

@@ -12,8 +12,8 @@ PLAN: Final = RolloutPlan(
     steps=(
         Step(share=0.01, min_time=5.0, min_exposures=5),
         Step(share=0.05, min_time=5.0, min_exposures=20),
-        Step(share=0.25, min_time=5.0, min_exposures=200),
-        Step(share=0.5, min_time=5.0, min_exposures=600),
+        Step(share=0.25, min_time=5.0, min_exposures=250),
+        Step(share=0.5, min_time=5.0, min_exposures=1_200),
         Step(share=1.0, min_time=5.0, min_exposures=300),
     ),
     guardrails=(
@@ -21,7 +21,7 @@ PLAN: Final = RolloutPlan(
         Guardrail(metric="degraded_share", compare="difference", limit=0.002, min_sample=5),
         Guardrail(metric="short_share", compare="difference", limit=0.01, min_sample=5),
         Guardrail(metric="answer_p95", compare="ratio", limit=2.5, min_sample=5),
-        Guardrail(metric="watch_rate", compare="ratio", limit=0.95, min_sample=5),
+        Guardrail(metric="watch_rate", compare="ratio", limit=0.97, min_sample=5),
         Guardrail(metric="skip_rate", compare="ratio", limit=1.1, min_sample=5),
         Guardrail(metric="sample_ratio", compare="value", limit=0.001, min_sample=100),
     ),

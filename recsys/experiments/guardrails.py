@@ -34,6 +34,9 @@ LatencyMetric = Literal[
 RateMetric = Literal["watch_rate", "click_rate", "skip_rate"]
 Metric = ShareMetric | LatencyMetric | RateMetric | Literal["coverage", "sample_ratio"]
 
+_CLOSEST: Final = 2_000
+"""Users at which intervals of rates are narrowest; they hold for any number."""
+
 Compare = Literal["value", "difference", "ratio"]
 
 _SHARES: Final[Mapping[str, Callable[[Figures], int]]] = {
@@ -191,14 +194,13 @@ def _of_rate(guardrail: Guardrail, own: Outcomes, other: Outcomes) -> Verdict:
     found = (_known(canary.ratio), _known(stable.ratio))
     worse = 1.0 if guardrail.metric in _MORE_IS_WORSE else -1.0
     if guardrail.compare == "value":
-        half = float(boundary(max(1, canary.n), guardrail.alpha, guardrail.min_sample))
+        half = float(boundary(max(1, canary.n), guardrail.alpha, _CLOSEST))
         half *= sqrt(canary.variance / canary.n) if canary.n > 1 else inf
         excess = worse * (canary.ratio - guardrail.limit) - half
     else:
         factor = guardrail.limit if guardrail.compare == "ratio" else 1.0
         allowed = 0.0 if guardrail.compare == "ratio" else guardrail.limit
-        planned = 2.0 * guardrail.min_sample
-        lower, upper = difference_of_means(stable.scaled(factor), canary, guardrail.alpha, planned)
+        lower, upper = difference_of_means(stable.scaled(factor), canary, guardrail.alpha, _CLOSEST)
         excess = (lower if worse > 0 else -upper) - allowed
     if excess > 0.0:
         why = f"{_percent(found[0])} of {canary.n:,} users, stable {_percent(found[1])} of {stable.n:,}"

@@ -11,7 +11,7 @@ from recsys.core.clock import unix_clock
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
 
-_RATE_PER_S = 40.0  # CI's machines have other work too
+_RATE_PER_S = 60.0
 
 
 @pytest.fixture(scope="module")
