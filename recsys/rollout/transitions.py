@@ -141,19 +141,7 @@ def promote(
     if state.phase is not Phase.RAMPING or CANARY in document.killed:
         killed = ", its arm killed" if CANARY in document.killed else ""
         raise FieldError("rollout", f"{state.id}, {state.phase}{killed}", "one that is ramping")
-    return _next(
-        document,
-        state,
-        What.PROMOTE,
-        why,
-        Phase.HOLDING,
-        now_s,
-        by,
-        verdicts,
-        changes={"since_s": now_s, "paused": False, "baseline": None},
-        arms=(Arm(arm=STABLE, lane=state.lane, share=1.0),),
-        shadow=None,
-    )
+    return _everybody_to(state.lane, document, state, What.PROMOTE, why, Phase.HOLDING, now_s, by, verdicts)
 
 
 def abort(
@@ -172,18 +160,8 @@ def abort(
     state = _of(document)
     if state.phase in (Phase.ABORTED, Phase.PROMOTED):
         raise FieldError("rollout", f"{state.id}, {state.phase}", "one with a way back")
-    return _next(
-        document,
-        state,
-        What.ABORT,
-        why,
-        Phase.ABORTED,
-        now_s,
-        by,
-        verdicts,
-        changes={"since_s": now_s, "paused": False, "baseline": None},
-        arms=(Arm(arm=STABLE, lane=state.stable_lane, share=1.0),),
-        shadow=None,
+    return _everybody_to(
+        state.stable_lane, document, state, What.ABORT, why, Phase.ABORTED, now_s, by, verdicts
     )
 
 
@@ -256,6 +234,32 @@ def arms_of(state: RolloutState, step: Step) -> tuple[Arm, ...]:
     return (
         Arm(arm=STABLE, lane=state.stable_lane, share=1.0 - step.share),
         Arm(arm=CANARY, lane=state.lane, share=step.share),
+    )
+
+
+def _everybody_to(
+    lane: str,
+    document: TrafficDocument,
+    state: RolloutState,
+    what: What,
+    why: str,
+    phase: Phase,
+    now_s: float,
+    by: str,
+    verdicts: Iterable[Verdict],
+) -> TrafficDocument:
+    return _next(
+        document,
+        state,
+        what,
+        why,
+        phase,
+        now_s,
+        by,
+        verdicts,
+        changes={"since_s": now_s, "paused": False, "baseline": None},
+        arms=(Arm(arm=STABLE, lane=lane, share=1.0),),
+        shadow=None,
     )
 
 
