@@ -9,7 +9,7 @@ PORT ?= 8000
 # Threads that spin while they wait cost more than they bring when cores are shared.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help autoscaling soak install run test test-quick test-slow test-serve check lint format types layers bench overload scale accuracy lock clean
+.PHONY: help autoscaling soak install run test test-quick test-slow test-serve check lint format types layers bench overload drill scale accuracy lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Print the targets.
@@ -67,6 +67,9 @@ soak: install  ## Steady load for 10 minutes (SECONDS=): fails when memory grows
 
 overload: install  ## Up to three times the capacity, shed and popular; plots in docs/performance/.
 	@$(BIN)/marquee overload --out docs/performance
+
+drill: install  ## A good canary and five bad ones, rolled out on the real service under load (about 10 minutes).
+	@$(BIN)/marquee drill
 
 scale: install  ## 10,000 against 1,000,000 simulated users: time and memory of every step.
 	@$(BIN)/marquee scale
