@@ -61,7 +61,9 @@ def test_users_of_both_arms_are_counted_and_nobody_changes_arm(serving: Serving,
     started_s = begun["experiment"]["started_s"]
     time.sleep(2.0)  # routers follow within a second
     settings = LiveSettings(
-        population=PopulationSettings(rate_per_s=20.0, new_share=0.6), top_n=5, timeout_s=60.0
+        population=PopulationSettings(rate_per_s=20.0, new_share=0.95),  # test_live.py needs the known ones
+        top_n=5,
+        timeout_s=60.0,
     )
     result = asyncio.run(play(world, serving.graph.address, settings, run_id="experiment", seconds=_SECONDS))
     stopped = said("stop", "variety-now", *at_home)
