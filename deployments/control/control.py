@@ -58,15 +58,17 @@ class Controller:
         """Look once; return the document that was written, None when none was.
 
         Raises:
-            RecsysError: the document or the registry cannot be read or written.
+            RecsysError: the document cannot be read or written.
+            OSError: likewise.
         """
         document = self._store.read()
         state = document.rollout
         if state is None or state.settled:
             return None
-        self._keep_channels(state)
+        kept = self._keeps_channels(state)
         new = next_document(document, self._seen(document, state), now_s=self._clock(), by=self._name)
-        if new is None:
+        settles = new is not None and new.rollout is not None and new.rollout.settled
+        if new is None or (settles and not kept):  # settled, nobody would look at the channels again
             return None
         try:
             self._store.swap(new, expected_version=document.version)
@@ -106,6 +108,15 @@ class Controller:
         except UnavailableError as error:
             _log.warning("the canary's lane cannot be asked: %s", error)
             return Readiness()
+
+    def _keeps_channels(self, state: RolloutState) -> bool:
+        """Return whether the registry's channels are as they should be; users do not wait for them."""
+        try:
+            self._keep_channels(state)
+        except (RecsysError, OSError) as error:
+            _log.warning("the registry's channels do not follow the rollout: %s", error)
+            return False
+        return True
 
     def _keep_channels(self, state: RolloutState) -> None:
         """Let the registry's channels say what the rollout has decided; done again, it changes nothing."""
@@ -155,7 +166,7 @@ class ControllerThread:
         while not self._stopped.is_set():
             try:
                 written = self._controller.turn()
-            except RecsysError as error:
+            except (RecsysError, OSError) as error:
                 _log.warning("the controller waits: %s", error)
                 written = None
             if written is not None:

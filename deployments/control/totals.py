@@ -1,12 +1,12 @@
 """The service's counters per arm, from the text that Prometheus reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from recsys.experiments.measurements import Totals, latency_counter
-from recsys.rollout.names import CANARY, STABLE
+from recsys.rollout.names import CANARY, SHADOW, STABLE
 from recsys.rollout.state import RolloutState
 
 ANSWER: Final = "answer"
@@ -16,9 +16,9 @@ STAGE_BUCKET: Final = "marquee_stage_seconds_bucket"
 STAGES: Final = ("recall", "ranking")
 
 
-def lanes_of(state: RolloutState) -> Mapping[str, str]:
-    """Return lane -> arm: stages are timed by lane."""
-    return {state.stable_lane: STABLE, state.lane: CANARY}
+def lanes_of(state: RolloutState) -> Mapping[str, Sequence[str]]:
+    """Return lane -> under which names its stages are judged: they are timed by lane, not by arm."""
+    return {state.stable_lane: (STABLE,), state.lane: (CANARY, SHADOW)}
 
 
 def add_sample(
@@ -26,19 +26,21 @@ def add_sample(
     name: str,
     labels: Mapping[str, str],
     value: float,
-    lanes: Mapping[str, str],
+    lanes: Mapping[str, Sequence[str]],
 ) -> None:
     """Add one sample to the totals if it is one of those that are compared."""
+    arms: Sequence[str]
     if name == ARM_COUNTER:
-        arm, counter = labels["arm"], labels["what"]
+        arms, counter = (labels["arm"],), labels["what"]
     elif name == ARM_BUCKET:
-        arm, counter = labels["arm"], latency_counter(ANSWER, float(labels["le"]))
+        arms, counter = (labels["arm"],), latency_counter(ANSWER, float(labels["le"]))
     elif name == STAGE_BUCKET and labels["lane"] in lanes and labels["stage"] in STAGES:
-        arm, counter = lanes[labels["lane"]], latency_counter(labels["stage"], float(labels["le"]))
+        arms, counter = lanes[labels["lane"]], latency_counter(labels["stage"], float(labels["le"]))
     else:
         return
-    counters = totals.setdefault(arm, {})
-    counters[counter] = counters.get(counter, 0.0) + value
+    for arm in arms:
+        counters = totals.setdefault(arm, {})
+        counters[counter] = counters.get(counter, 0.0) + value
 
 
 def totals_in(text: str, state: RolloutState) -> Totals:

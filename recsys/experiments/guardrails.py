@@ -234,7 +234,8 @@ def _passed(
     n_stable: int,
     shown: Callable[[float | None], str],
 ) -> Verdict:
-    if n < guardrail.min_sample or (guardrail.compare != "value" and n_stable < guardrail.min_sample):
+    few = n < guardrail.min_sample or (guardrail.compare != "value" and n_stable < guardrail.min_sample)
+    if few or value is None:
         return _too_few(guardrail, value, value_stable, n, n_stable)
     against = "" if guardrail.compare == "value" else f", stable {shown(value_stable)}"
     why = f"{shown(value)} of {n:,}{against}; allowed {_limit(guardrail)}"

@@ -60,14 +60,14 @@ def _prepared(
         return abort(document, now_s=now_s, by=by, why=_killed(document))
     if seen.readiness.refused is not None:
         return abort(document, now_s=now_s, by=by, why=f"the bundle is refused: {seen.readiness.refused}")
-    if seen.readiness.loaded:
-        if state.paused:
-            return None
+    if seen.readiness.loaded and state.paused:
+        return None
+    if seen.readiness.loaded and seen.measured is not None:  # else nobody knows where its counters stand
         why = f"lane {state.lane} holds the bundle, warmed up, after {waited_s:.1f} s"
         return to_step(document, 0, why=why, baseline=seen.totals, now_s=now_s, by=by)
     if waited_s >= state.plan.prepare_for:
-        why = f"lane {state.lane} did not load the bundle within {state.plan.prepare_for:g} s"
-        return abort(document, now_s=now_s, by=by, why=why)
+        late = _BLIND if seen.readiness.loaded else f"lane {state.lane} did not load the bundle"
+        return abort(document, now_s=now_s, by=by, why=f"{late} within {state.plan.prepare_for:g} s")
     return None
 
 

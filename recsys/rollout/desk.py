@@ -1,6 +1,7 @@
 """What people do to a rollout: read the document, change it, write it; and again if it moved."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from recsys.core.errors import ConflictError
@@ -17,20 +18,20 @@ def change(store: TrafficStore, how: Change) -> TrafficDocument:
     """Change the traffic document; when somebody else was faster, change theirs.
 
     Raises:
-        ConflictError: others were faster ten times, or the change is not possible any more.
+        ConflictError: others were faster ten times.
         RecsysError: what ``how`` or the store say.
     """
-    for left in reversed(range(_TRIES)):
-        document = store.read()
-        new = how(document)
-        try:
-            store.swap(new, expected_version=document.version)
-        except ConflictError:
-            if not left:
-                raise
-        else:
-            return new
-    raise AssertionError
+    for _ in range(_TRIES - 1):
+        with suppress(ConflictError):
+            return _changed_once(store, how)
+    return _changed_once(store, how)
+
+
+def _changed_once(store: TrafficStore, how: Change) -> TrafficDocument:
+    document = store.read()
+    new = how(document)
+    store.swap(new, expected_version=document.version)
+    return new
 
 
 def rollout_id(bundle: str, now_s: float) -> str:

@@ -34,8 +34,6 @@ class What(StrEnum):
     PROMOTE = "promote"
     ABORT = "abort"
     SETTLE = "settle"
-    KILL = "kill"
-    REVIVE = "revive"
 
 
 class Judged(FrozenModel):

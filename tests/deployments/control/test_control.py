@@ -1,6 +1,7 @@
 """The controller's loop, on files and with sources that say what they are told."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,21 @@ def test_what_is_taken_back_after_the_promotion_is_taken_back_in_the_registry(wo
     assert world.store.read().lanes == {"blue": world.a, "green": None}
 
 
+def test_a_registry_that_cannot_be_written_keeps_no_canary_from_being_taken_back(world: World) -> None:
+    world.start()
+    channels = world.registry.root / "channels.json"
+    content = channels.read_bytes()
+    channels.write_text("nonsense")
+    assert world.turn() is Phase.RAMPING
+    change(world.store, lambda now: transitions.kill(now, "canary", now_s=world.now_s, by="ada"))
+    assert world.turn(1.0) is Phase.ABORTED
+    world.turn(100.0)
+    assert world.store.read().lanes["green"] == world.b  # not settled: the channels are not right
+    channels.write_bytes(content)
+    world.turn(1.0)
+    assert world.store.read().lanes["green"] is None
+
+
 def test_a_service_that_cannot_be_asked_is_waited_for(world: World) -> None:
     world.start()
     world.readiness = None
@@ -165,6 +181,11 @@ def test_a_thread_takes_turns_and_survives_a_document_that_is_gone(world: World,
         path.unlink()
         with pytest.raises(NotFoundError):
             world.controller().turn()
+        path.mkdir()
+        with pytest.raises(IsADirectoryError):
+            world.controller().turn()
+        time.sleep(0.1)  # the thread meets it too: it looks a hundred times a second
+        path.rmdir()
         path.write_bytes(content)
         world.start()
         assert heard.wait(60.0)

@@ -74,6 +74,7 @@ def test_the_service_is_read_from_where_the_step_began(served: Served) -> None:
     assert canary.answers == 20
     assert canary.latency["answer"].cumulative == (20.0, 30.0)
     assert canary.latency["recall"].n == 5  # stages are timed by lane, and green is the canary's
+    assert figures_of(counted.since_step["shadow"]).latency["recall"].n == 5  # judged so while it is unseen
     assert figures_of(counted.since_step["stable"]).answers == 90
     assert counted.now is not None
     assert counted.now["canary"]["answers"] == 30.0

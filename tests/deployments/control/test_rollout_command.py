@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from deployments.cli.rollout import app
 from deployments.cli.serve import begin_traffic, graph_args
 from recsys.core.errors import CorruptBundleError, FieldError, NotFoundError
+from recsys.experiments.measurements import Measurements
 from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.bundle import BundleWriter
 from recsys.registry.local import LocalRegistry
@@ -52,7 +53,7 @@ def ready(home: Path) -> None:
     """Do what a controller does when the lane is ready."""
     store = FileTrafficStore(home / "traffic.json")
     document = store.read()
-    new = next_document(document, Seen(Readiness(loaded=True)), now_s=document.updated_s + 1)
+    new = next_document(document, Seen(Readiness(loaded=True), Measurements()), now_s=document.updated_s + 1)
     assert new is not None
     store.swap(new, expected_version=document.version)
 

@@ -31,7 +31,7 @@ def taken_back() -> TrafficDocument:
     document = transitions.start(
         first_document(A, salt="s", updated_s=0.0), B, PLAN, rollout_id="r1", now_s=1_000.0, by="ada"
     )
-    ready = next_document(document, Seen(Readiness(loaded=True)), now_s=1_010.0)
+    ready = next_document(document, Seen(Readiness(loaded=True), Measurements()), now_s=1_010.0)
     assert ready is not None
     figures = {"canary": Figures(answers=400, degraded=100), "stable": Figures(answers=9_000)}
     bad = Seen(measured=Measurements(figures=figures, shares=ready.shares))
@@ -53,7 +53,7 @@ def test_a_status_while_it_ramps_names_the_step_and_the_arms_that_are_killed() -
     document = transitions.start(
         first_document(A, salt="s", updated_s=0.0), B, PLAN, rollout_id="r1", now_s=1_000.0, by="ada"
     )
-    ready = next_document(document, Seen(Readiness(loaded=True)), now_s=1_010.0)
+    ready = next_document(document, Seen(Readiness(loaded=True), Measurements()), now_s=1_010.0)
     assert ready is not None
     killed = transitions.kill(ready, "canary", now_s=1_011.0, by="bob", why="nonsense")
     text = printed(summary(transitions.pause(killed, now_s=1_012.0, by="ada"), 1_020.0))

@@ -148,6 +148,14 @@ def test_a_rate_is_judged_by_user_and_in_its_own_direction(
     assert verdict_of(guardrail, rated(metric, canary, stable)) is outcome
 
 
+def test_a_rate_of_users_who_were_shown_nothing_is_unknown() -> None:
+    nothing = moments_of(np.zeros(500), np.zeros(500))
+    own = Guardrail(metric="watch_rate", compare="value", limit=0.2)
+    outcomes = {arm: Outcomes(users=500, lists=500, rates={"watch_rate": nothing}) for arm in HALF}
+    for guardrail in (own, Guardrail(metric="watch_rate", limit=0.95)):
+        assert verdict_of(guardrail, Measurements(outcomes=outcomes, shares=HALF)) is Outcome.UNKNOWN
+
+
 def test_a_rate_of_too_few_users_is_unknown() -> None:
     guardrail = Guardrail(metric="watch_rate", limit=0.95)
     assert verdict_of(guardrail, rated("watch_rate", 0.3, 0.3, n=100)) is Outcome.UNKNOWN

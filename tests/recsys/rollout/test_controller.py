@@ -29,7 +29,7 @@ PLAN = RolloutPlan(
     prepare_for=120.0,
 )
 FIRST = first_document(A, salt="s", updated_s=0.0)
-LOADED = Seen(Readiness(loaded=True), totals={"canary": {"answers": 7.0}})
+LOADED = Seen(Readiness(loaded=True), Measurements(), {"canary": {"answers": 7.0}})
 
 
 def started(plan: RolloutPlan = PLAN, now_s: float = 1_000.0) -> TrafficDocument:
@@ -68,6 +68,13 @@ def test_the_first_users_come_when_the_lane_is_ready() -> None:
     document = ramping()
     assert document.shares == {"stable": 0.9, "canary": 0.1}
     assert state_of(document).baseline == {"canary": {"answers": 7.0}}
+
+
+def test_no_user_comes_before_it_is_known_where_the_counters_stand() -> None:
+    unmeasured = Seen(Readiness(loaded=True))
+    assert next_document(started(), unmeasured, now_s=1_001.0) is None
+    late = next_document(started(), unmeasured, now_s=1_120.0)
+    assert state_of(late).decisions[-1].why == "no fresh measurements within 120 s"
 
 
 def test_a_bundle_that_is_refused_or_never_loaded_is_taken_back_unseen() -> None:
