@@ -3,6 +3,8 @@
 import getpass
 import json
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +24,7 @@ from recsys.registry.reader import open_bundle
 from recsys.rollout import transitions
 from recsys.rollout.desk import Change, change, rollout_id, rollouts
 from recsys.rollout.plan import DEFAULT_PLAN, read_plan
-from recsys.rollout.state import Phase, RolloutState
+from recsys.rollout.state import Decision, Phase, RolloutState
 from recsys.rollout.traffic import TrafficDocument
 from recsys.rollout.traffic_file import FileTrafficStore
 
@@ -83,8 +85,8 @@ def watch(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
     document = store.read()
     console = Console()
     try:
-        if as_json:
-            state = _follow_as_json(store, document)
+        if as_json or not console.is_terminal:
+            state = _follow(store, document, _as_json if as_json else _as_line)
         else:
             with Live(summary(document, unix_clock()), console=console, auto_refresh=False) as live:
                 while not _ended(document.rollout):
@@ -229,14 +231,27 @@ def control(
         return
 
 
-def _follow_as_json(store: FileTrafficStore, document: TrafficDocument) -> RolloutState | None:
+def _as_json(decision: Decision) -> str:
+    return decision.model_dump_json()
+
+
+def _as_line(decision: Decision) -> str:
+    when = datetime.fromtimestamp(decision.at_s, UTC)
+    return (
+        f"{when:%Y-%m-%dT%H:%M:%SZ} {decision.what} to {decision.share:.1%} by {decision.by}: {decision.why}"
+    )
+
+
+def _follow(
+    store: FileTrafficStore, document: TrafficDocument, told: Callable[[Decision], str]
+) -> RolloutState | None:
     """Print every decision as a line; return the state in which it ended."""
     n_printed = 0
     while True:
         state = document.rollout
         if state is not None:
             for decision in state.decisions[n_printed:]:
-                typer.echo(decision.model_dump_json())
+                typer.echo(told(decision))
             n_printed = len(state.decisions)
         if _ended(state):
             return state
