@@ -37,7 +37,7 @@ test-slow: install  ## Tests that take more than a few seconds each.
 	$(BIN)/pytest -m "slow and not serve"
 
 test-serve: install  ## Tests against a running graph.
-	$(BIN)/pytest -m serve
+	$(BIN)/pytest -m serve --durations=12
 
 check: lint types layers  ## Everything that needs no running code.
 
