@@ -1,12 +1,15 @@
 """Small worlds that many tests stand on: logs and users written down by hand, one simulated data set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from uuid import uuid4
 
+import httpx
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
+from moto.server import ThreadedMotoServer
 
 from recsys.data.formats import load_dataset
 from recsys.data.log import InteractionLog
@@ -132,3 +135,27 @@ def real_movielens() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared/data/ml-latest-small beside the project: real ratings are not at hand")
     return folder
+
+
+_BUCKET = "models"
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """Run a server that speaks S3: moto's, in this process, with one bucket."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    httpx.put(f"{url}/{_BUCKET}").raise_for_status()
+    yield url
+    server.stop()
+
+
+@pytest.fixture
+def bucket_address(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the address of an empty place in a bucket; the environment says how to get there."""
+    known = {"ACCESS_KEY_ID": "somebody", "SECRET_ACCESS_KEY": "secret", "REGION": "us-east-1"}
+    for name, value in {**known, "ENDPOINT_URL": s3_url}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    return f"s3://{_BUCKET}/{uuid4().hex}"

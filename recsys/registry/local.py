@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from recsys.core.durable import locked, replace_durably
-from recsys.core.errors import BundleError, CorruptBundleError, DataFormatError, FieldError, NotFoundError
+from recsys.core.errors import BundleError, CorruptBundleError
 from recsys.registry import channels as moves
+from recsys.registry import references
 from recsys.registry.bundle import BundleWriter
-from recsys.registry.channels import CHANNELS, Channels
+from recsys.registry.channels import Channels
 from recsys.registry.manifest import MANIFEST_FILE, NAME_PATTERN, Manifest
 from recsys.registry.store import BundleInfo
 from recsys.registry.writer import BundleRef, write_bundle
@@ -47,16 +48,7 @@ class LocalRegistry:
             NotFoundError: there is no such bundle, or the channel names none.
             FieldError: several bundles begin with ``ref``.
         """
-        for channel in CHANNELS:
-            if ref == channel:
-                return self._named_by(self.channels().named_by(channel), channel)
-        names = self._names()
-        found = [name for name in names if ref and name.startswith(ref)]
-        if not found:
-            raise NotFoundError("bundle", ref, ", ".join((*CHANNELS, *names)))
-        if len(found) > 1:
-            raise FieldError("bundle", repr(ref), f"more digits, to tell {' and '.join(found)} apart")
-        return found[0]
+        return references.resolve(ref, self._names(), self.channels())
 
     def get(self, ref: str) -> Path:
         """Return the folder of a bundle; open_bundle verifies it.
@@ -82,13 +74,10 @@ class LocalRegistry:
             DataFormatError: ``channels.json`` was changed by hand and cannot be used.
         """
         try:
-            return Channels.model_validate_json(self._channels.read_bytes())
+            content = self._channels.read_bytes()
         except FileNotFoundError:
             return Channels()
-        except ValidationError as error:
-            first = error.errors()[0]
-            found = f"{'.'.join(str(part) for part in first['loc']) or 'content'}: {first['msg']}"
-            raise DataFormatError(self._channels, "the channels of a registry", found) from error
+        return references.channels_of(content, self._channels)
 
     def promote(self, ref: str, channel: str, *, expected: str | None, by: str, now_s: float) -> Channels:
         """Let a channel name another bundle; see :func:`~recsys.registry.channels.promote`.
@@ -126,15 +115,8 @@ class LocalRegistry:
             before = self.channels()
             after = change(before)
             if after is not before:
-                replace_durably(self._channels, after.model_dump_json(indent=2).encode() + b"\n")
+                replace_durably(self._channels, references.to_bytes(after))
         return after
-
-    def _named_by(self, name: str | None, channel: str) -> str:
-        if name is None:
-            raise NotFoundError("bundle in channel", channel)
-        if name not in self._names():
-            raise NotFoundError("bundle", name, ", ".join(self._names()))
-        return name
 
     def _names(self) -> tuple[str, ...]:
         if not self._bundles.is_dir():

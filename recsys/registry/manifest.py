@@ -76,12 +76,22 @@ class Manifest(FrozenModel):
             data = (bundle / MANIFEST_FILE).read_bytes()
         except OSError as error:
             raise CorruptBundleError(bundle.name, MANIFEST_FILE, "missing") from error
+        return cls.parse(bundle.name, data)
+
+    @classmethod
+    def parse(cls, bundle: str, data: bytes) -> Self:
+        """Check the content of a manifest; ``bundle`` is what errors call it.
+
+        Raises:
+            CorruptBundleError: any byte of it is not as it was written.
+            IncompatibleBundleError: it was written by another version of the format.
+        """
         try:
             fields = from_json(data, allow_inf_nan=False)
         except ValueError as error:
-            raise CorruptBundleError(bundle.name, MANIFEST_FILE, f"not JSON ({error})") from error
-        _check_format(bundle.name, fields)
-        return cls._checked(bundle.name, fields, data)
+            raise CorruptBundleError(bundle, MANIFEST_FILE, f"not JSON ({error})") from error
+        _check_format(bundle, fields)
+        return cls._checked(bundle, fields, data)
 
     @classmethod
     def _checked(cls, bundle: str, fields: dict[str, JsonValue], data: bytes) -> Self:
