@@ -30,6 +30,11 @@ _NOT_ALLOWED = (401, 403)
 
 
 def core_api() -> CoreV1Api:
+    """Return what speaks to the API server about ConfigMaps and the like; raises as :func:`api_client`."""
+    return CoreV1Api(api_client())
+
+
+def api_client() -> ApiClient:
     """Return a client of the API server: as the pod's service account, else as KUBECONFIG says.
 
     It may be used by several threads. Nothing is asked of the server yet.
@@ -44,7 +49,7 @@ def core_api() -> CoreV1Api:
         load_incluster_config(client_configuration=configuration)
     except ConfigException:
         _load_kubeconfig(configuration)
-    return CoreV1Api(ApiClient(configuration))
+    return ApiClient(configuration)
 
 
 def _load_kubeconfig(configuration: Configuration) -> None:
