@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from deployments.cli.rollout_watch import follow, follow_as_json
+from deployments.cli.rollout_watch import follow
 from deployments.cli.serve import graph_args
 from deployments.cli.traffic_option import TrafficOption, traffic_store
 from deployments.control.control import ControllerThread
@@ -85,7 +85,7 @@ def watch(
     """Follow the rollout to its end; exit code 0 when promoted, 3 when taken back."""
     store = traffic_store(traffic, home)
     try:
-        state = follow_as_json(store) if as_json else follow(store)
+        state = follow(store, as_json=as_json)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     raise typer.Exit(_ABORTED if state is not None and state.phase is Phase.ABORTED else 0)
