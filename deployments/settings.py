@@ -7,8 +7,10 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from deployments.autoscaling.settings import AutoscalingSettings
 from deployments.faults import Fault
 from deployments.overload_settings import OverloadSettings, RateLimits
+from deployments.traffic_stores import TrafficAddress
 from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_writer import ExposureConfig
+from recsys.registry.open import RegistryAddress
 from recsys.rollout.names import LANES, BundleName, Name
 
 
@@ -116,11 +118,11 @@ class CacheSettings(FrozenModel):
 class GraphArgs(FrozenModel):
     """What the graph is built from; Ray Serve hands the ``args`` of a Serve config to this model."""
 
-    registry: Path
-    """Folder of the registry."""
+    registry: RegistryAddress
+    """A folder, or ``s3://bucket/prefix`` and the like."""
 
-    traffic: Path
-    """File of the traffic document."""
+    traffic: TrafficAddress
+    """Where the traffic document is: a file, or ``configmap://NAMESPACE/NAME``."""
 
     state_url: str
     """Where user state lives, ``sqlite:////path`` or ``redis://host:port/0``."""

@@ -9,8 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
+from kubernetes.client import CoreV1Api, V1Namespace, V1ObjectMeta
 from moto.server import ThreadedMotoServer
 
+from deployments.kubernetes.connection import api_errors, core_api
+from recsys.core.errors import FieldError, UnavailableError
 from recsys.data.formats import load_dataset
 from recsys.data.log import InteractionLog
 from recsys.data.schema import ITEMS, Dataset
@@ -159,3 +162,24 @@ def bucket_address(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in {**known, "ENDPOINT_URL": s3_url}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     return f"s3://{_BUCKET}/{uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> CoreV1Api:
+    """The API server of a real cluster; tests that need it are marked ``cluster``."""
+    try:
+        api = core_api()
+        with api_errors("the cluster"):
+            api.list_namespace(limit=1, _request_timeout=5)
+    except (FieldError, UnavailableError) as error:
+        pytest.skip(f"no Kubernetes answers: {error}")
+    return api
+
+
+@pytest.fixture
+def namespace(cluster: CoreV1Api) -> Iterator[str]:
+    """A namespace of its own, which goes away with everything in it."""
+    name = f"marquee-test-{uuid4().hex[:8]}"
+    cluster.create_namespace(V1Namespace(metadata=V1ObjectMeta(name=name)))
+    yield name
+    cluster.delete_namespace(name)

@@ -10,9 +10,9 @@ HOME: Final = "MARQUEE_HOME"
 _USUAL: Final = ".marquee"
 
 
-def registry_at_home() -> Path:
+def registry_at_home() -> str:
     """Return the folder of the registry."""
-    return _home() / "registry"
+    return str(_home() / "registry")
 
 
 def exposures_at_home() -> Path:
@@ -30,13 +30,13 @@ def _home() -> Path:
 
 
 RegistryOption = Annotated[
-    Path,
+    str,
     typer.Option(
         "--registry",
         envvar="MARQUEE_REGISTRY",
         default_factory=registry_at_home,
         show_default=f"registry in {HOME} or {_USUAL}",
-        help="Folder of the registry.",
+        help="The registry: a folder, or s3://bucket/prefix and the like.",
     ),
 ]
 ExposuresOption = Annotated[

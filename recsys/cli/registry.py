@@ -15,10 +15,10 @@ from recsys.cli.places import RegistryOption
 from recsys.core.clock import unix_clock
 from recsys.core.errors import BundleError, DataFormatError
 from recsys.registry.channels import Channels
-from recsys.registry.local import LocalRegistry
 from recsys.registry.manifest import Manifest
+from recsys.registry.open import open_registry
 from recsys.registry.reader import open_bundle
-from recsys.registry.store import BundleInfo
+from recsys.registry.store import BundleInfo, Registry
 
 app = typer.Typer(no_args_is_help=True, help="Bundles, and the channels that name them.")
 
@@ -163,15 +163,15 @@ def history(*, registry: RegistryOption, as_json: JsonOption = False) -> None:
     Console().print(table)
 
 
-def _opened(folder: Path) -> LocalRegistry:
-    if not folder.is_dir():
+def _opened(address: str) -> Registry:
+    if "://" not in address and not Path(address).is_dir():
         raise DataFormatError(
-            folder, "a registry, the folder that `marquee train` puts bundles in", "no folder"
+            address, "a registry, the folder that `marquee train` puts bundles in", "no folder"
         )
-    return LocalRegistry(folder)
+    return open_registry(address)
 
 
-def _fault(registry: LocalRegistry, name: str) -> str | None:
+def _fault(registry: Registry, name: str) -> str | None:
     try:
         open_bundle(registry.get(name), feature_schema=None)
     except BundleError as error:

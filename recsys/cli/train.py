@@ -16,7 +16,7 @@ from recsys.core.errors import DataFormatError, FieldError
 from recsys.data.badrows import OnBadRow
 from recsys.data.formats import fingerprint, load_dataset
 from recsys.registry.channels import Channel
-from recsys.registry.local import LocalRegistry
+from recsys.registry.open import open_registry
 from recsys.training.gate import GateConfig
 from recsys.training.train import find_trained, train, training_key
 from recsys.training.two_stage import TrainingConfig
@@ -44,7 +44,7 @@ def main(
 ) -> None:
     """Train recall and ranker on a data set and publish the bundle."""
     settings = read_config(config)
-    opened = LocalRegistry(registry)
+    opened = open_registry(registry)
     key = training_key(fingerprint(data), settings)
     name = None if again else find_trained(opened, key)
     figures: dict[str, object] = {"trained": name is None}

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from obstore import UpdateVersion
     from obstore.store import ClientConfig, RetryConfig
 
-SCHEMES: Final = ("s3", "gs", "az")
-_EXPECTED = "s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix"
+_EXPECTED: Final = "s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix"
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 
 
@@ -36,8 +35,6 @@ class Bucket:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        if address.partition("://")[0] not in SCHEMES:
-            raise FieldError("registry", repr(address), _EXPECTED)
         try:
             self._store = from_url(address, client_options=_client(), retry_config=_RETRIES)
         except (BaseError, ValueError) as error:

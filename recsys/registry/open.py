@@ -3,6 +3,9 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
 
 from recsys.core.errors import FieldError
 from recsys.registry.local import LocalRegistry
@@ -10,6 +13,9 @@ from recsys.registry.store import Registry
 
 CACHE_VARIABLE = "MARQUEE_CACHE"
 """Names the folder for what is downloaded; without it, ``~/.cache/marquee``."""
+
+SCHEMES = ("s3", "gs", "az")
+EXPECTED = "a folder, s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix"
 
 
 def open_registry(address: str | Path, *, cache: Path | None = None) -> Registry:
@@ -22,9 +28,9 @@ def open_registry(address: str | Path, *, cache: Path | None = None) -> Registry
     Raises:
         FieldError: the address cannot be read, or obstore is not installed.
     """
-    text = str(address)
+    text = check_address(str(address))
     if "://" not in text:
-        return LocalRegistry(Path(address))
+        return LocalRegistry(Path(text))
     try:
         from recsys.registry.objects import ObjectRegistry  # noqa: PLC0415 - an extra: only who asks needs it
     except ModuleNotFoundError as error:
@@ -32,7 +38,43 @@ def open_registry(address: str | Path, *, cache: Path | None = None) -> Registry
     return ObjectRegistry(text, cache or _cache_of(text))
 
 
+def check_address(text: str) -> str:
+    """Return an address if there can be such a registry.
+
+    Raises:
+        FieldError: there cannot.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not text or (separator and (scheme not in SCHEMES or not rest)):
+        raise FieldError("registry", repr(text[:80]), EXPECTED)
+    return text
+
+
+def absolute(address: str) -> str:
+    """Return an address that means the same in every folder.
+
+    Raises:
+        FieldError: there cannot be such a registry.
+    """
+    return check_address(address) if "://" in address else str(Path(check_address(address)).absolute())
+
+
 def _cache_of(address: str) -> Path:
     base = os.environ.get(CACHE_VARIABLE)
     folder = Path(base) if base else Path.home() / ".cache" / "marquee"
     return folder / hashlib.sha256(address.encode()).hexdigest()[:16]
+
+
+def _from_path(given: object) -> object:
+    return str(given) if isinstance(given, Path) else given
+
+
+def _checked(text: str) -> str:
+    try:
+        return check_address(text)
+    except FieldError as error:
+        raise ValueError(f"got {error.got}; expected {error.expected}") from error
+
+
+RegistryAddress = Annotated[str, BeforeValidator(_from_path), AfterValidator(_checked)]
+"""Of a registry, in settings; a path is fine too."""

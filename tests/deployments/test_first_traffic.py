@@ -7,7 +7,7 @@ from deployments.settings import GraphArgs
 from recsys.core.errors import NotFoundError
 from recsys.data.schema import Dataset
 from recsys.registry.bundle import BundleWriter
-from recsys.registry.local import LocalRegistry
+from recsys.registry.open import open_registry
 from recsys.rollout.traffic import Arm
 from recsys.rollout.traffic_file import FileTrafficStore
 from recsys.state.seeding import seed_state
@@ -23,7 +23,7 @@ def promoted(args: GraphArgs, words: str) -> str:
     def fill(writer: BundleWriter) -> None:
         writer.json("words", words)
 
-    registry = LocalRegistry(args.registry)
+    registry = open_registry(args.registry)
     name = registry.publish(fill, feature_schema="s", created_s=0.0, meta={}).name
     registry.promote(name, "stable", expected=registry.channels().stable, by="test", now_s=0.0)
     return name
@@ -32,7 +32,7 @@ def promoted(args: GraphArgs, words: str) -> str:
 def test_the_first_document_sends_everybody_to_the_stable_bundle(args: GraphArgs) -> None:
     stable = promoted(args, "one")
     assert begin_traffic(args) == stable
-    assert FileTrafficStore(args.traffic).read().lanes == {"blue": stable, "green": None}
+    assert FileTrafficStore(Path(args.traffic)).read().lanes == {"blue": stable, "green": None}
 
 
 def test_without_a_stable_bundle_there_is_nothing_to_begin_with(args: GraphArgs) -> None:
@@ -46,16 +46,16 @@ def test_a_document_that_is_there_stays_unless_it_shall_follow(args: GraphArgs) 
     second = promoted(args, "two")
     assert begin_traffic(args) == first
     assert begin_traffic(args, follow=True) == second
-    assert FileTrafficStore(args.traffic).read().version == 2
+    assert FileTrafficStore(Path(args.traffic)).read().version == 2
     begin_traffic(args, follow=True)
-    assert FileTrafficStore(args.traffic).read().version == 2
+    assert FileTrafficStore(Path(args.traffic)).read().version == 2
 
 
 def test_a_rollout_under_way_is_not_disturbed(args: GraphArgs) -> None:
     first = promoted(args, "one")
     begin_traffic(args)
     second = promoted(args, "two")
-    traffic = FileTrafficStore(args.traffic)
+    traffic = FileTrafficStore(Path(args.traffic))
     arms = (Arm(arm="stable", lane="blue", share=0.9), Arm(arm="canary", lane="green", share=0.1))
     lanes = {"blue": first, "green": second}
     rollout = traffic.read().successor(updated_s=0.0, updated_by="", arms=arms, lanes=lanes)

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import pytest
 from typer.testing import CliRunner
 
+from deployments.cli.experiment import app
 from loadtest.live.driver import play
 from loadtest.live.settings import LiveSettings, PopulationSettings
-from recsys.cli.experiment import app
 from recsys.eventlog.exposure_reader import scan_exposures
 from recsys.simulation.world import World
 
@@ -27,7 +27,7 @@ class Graph(Protocol):
 
 
 class Args(Protocol):
-    traffic: Path
+    traffic: str
 
 
 class Serving(Protocol):
@@ -49,7 +49,7 @@ def n_written(home: Path, since_s: float) -> int:
 
 
 def test_users_of_both_arms_are_counted_and_nobody_changes_arm(serving: Serving, world: World) -> None:
-    home = serving.args.traffic.parent
+    home = Path(serving.args.traffic).parent
     at_home = ("--home", str(home))
     begun = said("start", "variety-now", *_ARMS, "--guardrail", "skip_rate=0.1", *at_home)
     started_s = begun["experiment"]["started_s"]

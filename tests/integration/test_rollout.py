@@ -20,7 +20,7 @@ from deployments.launcher import running_graph
 from deployments.local_settings import free_ports
 from deployments.settings import CacheSettings, Deadlines, GraphArgs
 from recsys.experiments.guardrails import Guardrail
-from recsys.registry.local import LocalRegistry
+from recsys.registry.open import open_registry
 from recsys.rollout import transitions
 from recsys.rollout.desk import change
 from recsys.rollout.plan import RolloutPlan, Step
@@ -58,7 +58,7 @@ class Running:
 
     @property
     def store(self) -> FileTrafficStore:
-        return FileTrafficStore(self.args.traffic)
+        return FileTrafficStore(Path(self.args.traffic))
 
     @property
     def state(self) -> RolloutState:
@@ -88,7 +88,7 @@ class Running:
             "--url",
             self.url,
             "--home",
-            str(self.args.traffic.parent),
+            str(Path(self.args.traffic).parent),
         ]
         process = subprocess.Popen([*command, "--every", "0.2"], stdout=subprocess.DEVNULL)
         try:
@@ -108,7 +108,7 @@ def running(
     args = graph_args(home).model_copy(update={"cache": CacheSettings(on=False), "deadlines": patient})
     begin_traffic(args)
     with running_graph(args, host="127.0.0.1", port=free_ports(1)[0]) as graph:
-        yield Running(graph.address, args, LocalRegistry(args.registry).resolve("stable"), other)
+        yield Running(graph.address, args, open_registry(args.registry).resolve("stable"), other)
 
 
 class Load:
@@ -162,7 +162,7 @@ def test_a_controller_killed_in_every_state_leaves_a_rollout_that_the_next_one_e
     walked = [place for place, after in pairwise([*seen, None]) if place != after]
     steps = [(Phase.RAMPING, step) for step in range(3)]
     assert walked == [*steps, (Phase.HOLDING, 2), (Phase.PROMOTED, 2)]
-    assert LocalRegistry(running.args.registry).resolve("stable") == running.state.bundle
+    assert open_registry(running.args.registry).resolve("stable") == running.state.bundle
 
 
 def test_two_controllers_walk_a_rollout_as_one(running: Running) -> None:
@@ -245,7 +245,7 @@ def test_a_kill_takes_everybody_off_the_canary_with_no_controller_and_none_undoe
 def test_with_a_document_that_cannot_be_used_the_last_good_one_stays_and_an_alarm_is_raised(
     running: Running, damage: str
 ) -> None:
-    path = running.args.traffic
+    path = Path(running.args.traffic)
     good = path.read_bytes()
     document = running.store.read()
     wait_until(lambda: _all_at(running, document.version))

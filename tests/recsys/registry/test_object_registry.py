@@ -25,10 +25,10 @@ def kept(cache: Path) -> set[str]:
     return {path.name for path in cache.iterdir() if not path.name.startswith(".")}
 
 
-@pytest.mark.parametrize("address", ["ftp://models", "s3:models", "s3://", "http://host/models"])
-def test_an_address_of_no_bucket_is_refused(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["ftp://models", "s3://", "http://host/models", "", "az://models"])
+def test_an_address_of_no_registry_is_refused(address: str, tmp_path: Path) -> None:
     with pytest.raises(FieldError, match="s3://bucket/prefix"):
-        ObjectRegistry(address, tmp_path)
+        open_registry(address, cache=tmp_path)
 
 
 def test_a_bundle_that_was_here_is_here_while_the_bucket_is_away(
