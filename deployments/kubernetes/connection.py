@@ -1,5 +1,6 @@
 """The way to the API server, and what its errors are called here."""
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ def _load_kubeconfig(configuration: Configuration) -> None:
     except (ConfigException, OSError, ValueError) as error:
         raise FieldError(
             "KUBECONFIG",
-            str(error).strip() or type(error).__name__,
+            f"{os.environ.get('KUBECONFIG') or '~/.kube/config'}: {error}",
             "a pod with a service account, or the path of a kubeconfig",
         ) from error
 
