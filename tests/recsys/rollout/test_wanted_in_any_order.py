@@ -20,8 +20,13 @@ PLANS = tuple(
     for share in (0.1, 0.5)
 )
 WELL = Seen(Readiness(loaded=True), Measurements(), {})
-WISHES = st.builds(
-    Wanted, bundle=st.sampled_from(BUNDLES), plan=st.sampled_from(PLANS), attempt=st.integers(1, 2)
+REFUSED = Seen(Readiness(refused="corrupt"))
+WISHES = st.sampled_from(
+    [
+        *(Wanted(bundle=bundle, plan=PLANS[0]) for bundle in BUNDLES),
+        Wanted(bundle=BUNDLES[1], plan=PLANS[1]),
+        Wanted(bundle=BUNDLES[1], plan=PLANS[0], attempt=2),
+    ]
 )
 
 
@@ -50,6 +55,8 @@ class AnyOrder(RuleBasedStateMachine):
         assert (move.document is not None) == (
             move.action in (Action.FIRST, Action.START, Action.ABORT, Action.NOTE)
         )
+        if self._is_unwanted_under_way():
+            assert move.action is Action.ABORT
         if move.document is None or dies_first:
             return
         if move.action is Action.START:
@@ -58,6 +65,13 @@ class AnyOrder(RuleBasedStateMachine):
         if move.action in (Action.NOTE, Action.ABORT):
             self._check_users_move_only_by_an_abort(move.action, move.document)
         self._write(move.document)
+
+    def _is_unwanted_under_way(self) -> bool:
+        assert self.wish.bundle is not None
+        state = None if self.document is None else self.document.rollout
+        if state is None or not state.under_way or state.request is None:
+            return False
+        return state.request != request_of(self.wish, self.wish.bundle)
 
     def _check_users_move_only_by_an_abort(self, action: Action, after: TrafficDocument) -> None:
         assert self.document is not None
@@ -68,7 +82,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert after.rollout.bundle != self.wish.bundle or after.rollout.request is not None
 
     @precondition(lambda self: self.document is not None)
-    @rule(seen=st.sampled_from([WELL, Seen(), Seen(Readiness(refused="corrupt"))]), dies_first=st.booleans())
+    @rule(seen=st.sampled_from([WELL, Seen(), REFUSED]), dies_first=st.booleans())
     def controller_turns(self, seen: Seen, dies_first: bool) -> None:
         assert self.document is not None
         after = next_document(self.document, seen, now_s=self.now_s)
@@ -104,6 +118,18 @@ class AnyOrder(RuleBasedStateMachine):
         except RecsysError:
             return  # she is told why
         self._write(after, judged=True)
+
+    @precondition(lambda self: self.document is not None)
+    @rule(wish=WISHES)
+    def values_ask_for_what_is_bad_and_come_back(self, wish: Wanted) -> None:
+        """A sequence that chance seldom finds."""
+        back = self.wish
+        for one in (wish, back):
+            self.values_change(one)
+            self.values_are_looked_at(dies_first=False)
+            self.controller_turns(REFUSED, dies_first=False)
+            self.time_goes_by(GRACE_S)
+            self.controller_turns(Seen(), dies_first=False)
 
     @rule(seconds=st.sampled_from([1.0, 10.0, GRACE_S, 100.0, 1_000.0]))
     def time_goes_by(self, seconds: float) -> None:
@@ -145,5 +171,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert serving == self.wish.bundle or move.what_to_do
 
 
-AnyOrder.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
+AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestInAnyOrder = AnyOrder.TestCase
