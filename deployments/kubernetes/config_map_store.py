@@ -1,12 +1,15 @@
 """The traffic document in a ConfigMap, its predecessors in another beside it."""
 
+from collections.abc import Mapping
 from random import Random
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from kubernetes.client import CoreV1Api, V1ConfigMap
+from pydantic import ValidationError
 
 from deployments.kubernetes.address import ConfigMapAddress
 from deployments.kubernetes.config_map import ConfigMap
+from deployments.kubernetes.connection import core_api
 from deployments.kubernetes.history import PackedHistory
 from deployments.kubernetes.ownership import Owner
 from deployments.kubernetes.watch import ConfigMapWatch
@@ -144,3 +147,18 @@ class ConfigMapTrafficStore:
             keys = ", ".join(sorted({**(found.data or {}), **(found.binary_data or {})}))
             raise DataFormatError(self._where, f"key {KEY}", keys)
         return from_text(f"{self._where} {KEY}", found.data[KEY])
+
+
+def open_config_map(
+    address: ConfigMapAddress, *, owner: Mapping[str, Any] | None = None
+) -> ConfigMapTrafficStore:
+    """Open a store with the credentials that are at hand.
+
+    Raises:
+        FieldError: there are none, or ``owner`` is no reference to an owner.
+    """
+    try:
+        whose = None if owner is None else Owner.model_validate(owner)
+    except ValidationError as error:
+        raise FieldError("owner", str(owner)[:200], "apiVersion, kind, name and uid of an object") from error
+    return ConfigMapTrafficStore(core_api(), address, owner=whose)

@@ -13,7 +13,6 @@ from loadtest.live.driver import play
 from loadtest.live.settings import LiveSettings, PopulationSettings
 from recsys.cli.experiment import app
 from recsys.eventlog.exposure_reader import scan_exposures
-from recsys.simulation.reader import world_of
 from recsys.simulation.world import World
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
@@ -38,11 +37,6 @@ class Serving(Protocol):
     args: Args
 
 
-@pytest.fixture(scope="module")
-def world(simulated_folder: Path) -> World:
-    return world_of(simulated_folder)
-
-
 def said(*arguments: str) -> dict[str, Any]:
     result = CliRunner().invoke(app, [*arguments, "--json"])
     assert result.exit_code == 0, (result.output, result.exception)
@@ -55,7 +49,7 @@ def n_written(home: Path, since_s: float) -> int:
 
 
 def test_users_of_both_arms_are_counted_and_nobody_changes_arm(serving: Serving, world: World) -> None:
-    home = serving.args.traffic.parent
+    home = Path(serving.args.traffic).parent
     at_home = ("--home", str(home))
     begun = said("start", "variety-now", *_ARMS, "--guardrail", "skip_rate=0.1", *at_home)
     started_s = begun["experiment"]["started_s"]

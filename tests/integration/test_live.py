@@ -17,7 +17,6 @@ from loadtest.live.scale import watch_scale
 from loadtest.live.settings import LiveSettings, PopulationSettings
 from recsys.rollout.traffic import Arm
 from recsys.rollout.traffic_file import FileTrafficStore
-from recsys.simulation.reader import world_of
 from recsys.simulation.world import World
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
@@ -44,11 +43,6 @@ class Serving(Protocol):
     train: Callable[[int], str]
 
 
-@pytest.fixture(scope="module")
-def world(simulated_folder: Path) -> World:
-    return world_of(simulated_folder)
-
-
 def settings(**people: float) -> LiveSettings:
     """Return who comes: mostly new users, for whoever has met all 60 videos gets short lists."""
     population = PopulationSettings(**{"rate_per_s": 20.0, "new_share": 0.6, **people})
@@ -68,7 +62,7 @@ def test_people_watch_more_than_of_blind_lists_and_nothing_fails(serving: Servin
 
 
 def test_users_move_to_a_canary_and_back_and_never_otherwise(serving: Serving, world: World) -> None:
-    traffic = FileTrafficStore(serving.args.traffic)
+    traffic = FileTrafficStore(Path(serving.args.traffic))
     before = traffic.read()
     second = serving.train(6)
     stable = before.arms[0]
