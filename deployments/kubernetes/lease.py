@@ -5,17 +5,27 @@ of its own and takes the time from the wall. It need not be exact here: two who 
 writes the traffic document second finds that it has changed.
 """
 
+import logging
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
-from kubernetes.client import ApiException, CoordinationV1Api, V1Lease, V1LeaseSpec, V1ObjectMeta
+from kubernetes.client import (
+    ApiException,
+    CoordinationV1Api,
+    V1Lease,
+    V1LeaseSpec,
+    V1ObjectMeta,
+    V1OwnerReference,
+)
 
 from deployments.kubernetes.address import ConfigMapAddress
 from deployments.kubernetes.connection import TIMEOUT_S, api_errors
-from deployments.kubernetes.ownership import LABELS
+from deployments.kubernetes.ownership import LABELS, Owner
 from recsys.core.clock import Clock, monotonic_clock, unix_clock
-from recsys.core.errors import ConflictError
+from recsys.core.errors import ConflictError, RecsysError
+
+_log = logging.getLogger(__name__)
 
 _NOT_FOUND: Final = 404
 _RENEWALS: Final = 3
@@ -32,6 +42,7 @@ class Lease:
         api: the client.
         address: namespace and name of the Lease.
         holder: this process, unlike any other.
+        owner: whose it is when it is made here; None: nobody's.
         lasts_s: so long after the last renewal somebody else may take it; whole seconds.
         clock: Unix time, for people who read it.
         elapsed: monotonic seconds.
@@ -43,6 +54,7 @@ class Lease:
         address: ConfigMapAddress,
         *,
         holder: str,
+        owner: Owner | None = None,
         lasts_s: int = 15,
         clock: Clock = unix_clock,
         elapsed: Clock = monotonic_clock,
@@ -51,6 +63,7 @@ class Lease:
         self._address = address
         self._what = f"lease {address.namespace}/{address.name}"
         self._holder = holder
+        self._owner = owner
         self._lasts_s = lasts_s
         self._clock = clock
         self._elapsed = elapsed
@@ -63,7 +76,10 @@ class Lease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        try:
+            self.release()
+        except RecsysError as failed:
+            _log.warning("the lease runs out by itself: %s", failed)
 
     def held(self) -> bool:
         """Return whether this process leads; takes the Lease if it is free, renews it if it is time to.
@@ -130,7 +146,8 @@ class Lease:
                 return None
 
     def _created(self) -> bool:
-        metadata = V1ObjectMeta(name=self._address.name, labels=dict(LABELS))
+        owners = None if self._owner is None else [V1OwnerReference(**dict(self._owner))]
+        metadata = V1ObjectMeta(name=self._address.name, labels=dict(LABELS), owner_references=owners)
         body = V1Lease(metadata=metadata, spec=self._spec(None, 0))
         try:
             with api_errors(self._what):
