@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import pytest
 from typer.testing import CliRunner
 
+from deployments.cli.experiment import app
 from loadtest.live.driver import play
 from loadtest.live.settings import LiveSettings, PopulationSettings
-from recsys.cli.experiment import app
 from recsys.eventlog.exposure_reader import scan_exposures
 from recsys.simulation.world import World
 
@@ -27,7 +27,7 @@ class Graph(Protocol):
 
 
 class Args(Protocol):
-    traffic: Path
+    traffic: str
 
 
 class Serving(Protocol):

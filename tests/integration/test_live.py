@@ -32,7 +32,7 @@ class Graph(Protocol):
 
 
 class Args(Protocol):
-    traffic: Path
+    traffic: str
 
 
 class Serving(Protocol):

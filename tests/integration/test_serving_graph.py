@@ -44,7 +44,7 @@ class Graph(Protocol):
 
 class Args(Protocol):
     registry: Path
-    traffic: Path
+    traffic: str
     exposures: ExposureSettings
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deployments.cli import rollout
-from recsys.cli import experiment
+from deployments.cli import experiment, rollout
 from recsys.core.clock import unix_clock
 from recsys.eventlog.exposure import Pseudonyms
 from recsys.eventlog.writer import EventLogWriter

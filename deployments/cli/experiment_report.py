@@ -8,14 +8,14 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from recsys.cli.experiment_change import (
+from deployments.cli.experiment_change import (
     DEFAULT_HOME,
     HomeOption,
     JsonOption,
     declarations_of,
     guardrail_of,
-    store_of,
 )
+from deployments.cli.traffic_option import TrafficOption, traffic_store
 from recsys.core.clock import unix_clock
 from recsys.core.errors import DataFormatError, FieldError, NotFoundError
 from recsys.data.formats import load_dataset
@@ -28,6 +28,7 @@ from recsys.experiments.units import CATALOGUE_METRICS, experiment_facts
 from recsys.rollout.experiment_plan import plan_of
 from recsys.rollout.names import ROLLOUT_EXPERIMENT
 from recsys.rollout.subjects import subject_of_experiment, subject_of_rollout, subject_of_undeclared
+from recsys.rollout.traffic_store import TrafficStore
 
 _ANY_ARMS = {"control": {"share": 0.5}, "other": {"share": 0.5}}  # the subject knows its arms
 
@@ -36,6 +37,7 @@ def report(
     name: Annotated[str, typer.Argument(help="Of the experiment; or `rollout`, the running or last one.")],
     *,
     home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots into this file too.")] = None,
     days: Annotated[bool, typer.Option("--days", help="Print the effect by day too.")] = False,
     segments: Annotated[list[str] | None, typer.Option(help="Print these alone; may be repeated.")] = None,
@@ -59,7 +61,7 @@ def report(
         "planned_users": planned_users,
         "minimum_effect": min_effect,
     }
-    found = _report(_subject(home, name, judged, now_s), home, pre_days, data)
+    found = _report(_subject(traffic_store(traffic, home), home, name, judged, now_s), home, pre_days, data)
     if html is not None:
         _write_page(found, html)
     if as_json:
@@ -70,8 +72,8 @@ def report(
         console.print(printout(found, days=days, segments=segments))
 
 
-def _subject(home: Path, name: str, judged: dict[str, Any], now_s: float) -> Subject:
-    document = store_of(home).read()
+def _subject(store: TrafficStore, home: Path, name: str, judged: dict[str, Any], now_s: float) -> Subject:
+    document = store.read()
     if name == ROLLOUT_EXPERIMENT:
         if document.rollout is None:
             raise NotFoundError("rollout", "now")

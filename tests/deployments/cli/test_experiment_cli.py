@@ -3,7 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from recsys.cli.experiment import app
+from deployments.cli.experiment import app
 from recsys.core.errors import FieldError
 
 

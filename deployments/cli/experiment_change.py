@@ -10,16 +10,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deployments.cli.traffic_option import TrafficOption, traffic_store
 from recsys.core.clock import unix_clock
 from recsys.core.errors import FieldError
 from recsys.rollout.declarations import Declaration, Declarations
 from recsys.rollout.experiment_plan import arm_of, plan_of, read_plan_fields
 from recsys.rollout.experiments import begin, end, is_under_way
 from recsys.rollout.traffic import Experiment, TrafficDocument
-from recsys.rollout.traffic_file import FileTrafficStore
 
 HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="MARQUEE_HOME", help="Where the traffic document and exposures lie.")
+    Path, typer.Option("--home", envvar="MARQUEE_HOME", help="Where declarations and exposures lie.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 NameArgument = Annotated[str, typer.Argument(help="Of the experiment.")]
@@ -47,6 +47,7 @@ def start(
         float | None, typer.Option(help="Smallest difference that matters, in the metric's unit; 0.01.")
     ] = None,
     home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,16 +64,26 @@ def start(
     fields = {} if plan is None else read_plan_fields(plan)
     fields |= {field: value for field, value in given.items() if value is not None}
     declared = begin(
-        store_of(home), declarations_of(home), name, plan_of(fields), now_s=unix_clock(), by=_who(by)
+        traffic_store(traffic, home),
+        declarations_of(home),
+        name,
+        plan_of(fields),
+        now_s=unix_clock(),
+        by=_who(by),
     )
     _say(declared, as_json)
 
 
 def stop(
-    name: NameArgument, *, home: HomeOption = DEFAULT_HOME, by: ByOption = None, as_json: JsonOption = False
+    name: NameArgument,
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
+    by: ByOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Deal nobody to it any more; what was served stays, and can be reported for ever."""
-    stopped = end(store_of(home), declarations_of(home), name, now_s=unix_clock(), by=_who(by))
+    stopped = end(traffic_store(traffic, home), declarations_of(home), name, now_s=unix_clock(), by=_who(by))
     if stopped is not None:
         _say(stopped, as_json)
     elif as_json:
@@ -81,9 +92,11 @@ def stop(
         typer.echo(f"{name}: stopped; it was never declared")
 
 
-def list_experiments(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+def list_experiments(
+    *, home: HomeOption = DEFAULT_HOME, traffic: TrafficOption = None, as_json: JsonOption = False
+) -> None:
     """List all experiments, from old to new."""
-    document = store_of(home).read()
+    document = traffic_store(traffic, home).read()
     declared = declarations_of(home).all()
     names = {one.experiment.name for one in declared}
     wild = [experiment for experiment in document.experiments if experiment.name not in names]
@@ -95,11 +108,6 @@ def list_experiments(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = F
         _print(rows)
     else:
         typer.echo("no experiment yet")
-
-
-def store_of(home: Path) -> FileTrafficStore:
-    """Return where the traffic document lies."""
-    return FileTrafficStore(home / "traffic.json")
 
 
 def declarations_of(home: Path) -> Declarations:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from recsys.cli.experiment import app
+from deployments.cli.experiment import app
 from recsys.core.errors import FieldError, NotFoundError
 from recsys.rollout.traffic import first_document
 from recsys.rollout.traffic_file import FileTrafficStore
@@ -86,3 +86,15 @@ def test_what_nobody_declared_is_listed_and_stopped(home: Path) -> None:
     (home / "experiments" / "variety.json").unlink()
     assert "undeclared" in said(home, "list")
     assert "never declared" in said(home, "stop", "variety")
+
+
+def test_the_document_may_lie_elsewhere_than_the_declarations(home: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.json"
+    FileTrafficStore(elsewhere).swap(first_document("a" * 16, salt="s", updated_s=0.0), expected_version=0)
+    there = ("--traffic", str(elsewhere))
+    said(home, "start", "variety", *ARMS, *there)
+    assert [one.name for one in FileTrafficStore(elsewhere).read().experiments] == ["variety"]
+    assert FileTrafficStore(home / "traffic.json").read().experiments == ()
+    assert (home / "experiments" / "variety.json").is_file()
+    said(home, "stop", "variety", *there)
+    assert FileTrafficStore(elsewhere).read().experiments == ()

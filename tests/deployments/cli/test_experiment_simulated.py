@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from typer.testing import CliRunner
 
-from recsys.cli.experiment import app
+from deployments.cli.experiment import app
 from recsys.core.clock import SECONDS_PER_DAY
 from recsys.data.events import Event, EventKind
 from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of

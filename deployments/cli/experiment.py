@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from recsys.cli.experiment_change import list_experiments, start, stop
-from recsys.cli.experiment_report import report
+from deployments.cli.experiment_change import list_experiments, start, stop
+from deployments.cli.experiment_report import report
 from recsys.core.errors import FieldError
 from recsys.experiments.calibration import Calibration, CalibrationConfig, calibrate
 from recsys.experiments.calibration import Progress as Shown

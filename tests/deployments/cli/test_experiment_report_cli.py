@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from recsys.cli.experiment import app
+from deployments.cli.experiment import app
 from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.errors import DataFormatError, FieldError, NotFoundError
 from recsys.data.events import Event, EventKind
