@@ -196,7 +196,7 @@ def _started(
     document: TrafficDocument, wanted: Wanted, request: str, bundle: str, now_s: float, by: str
 ) -> Move:
     state = document.rollout
-    if state is not None and not state.settled and not _calm(state, now_s):
+    if state is not None and not state.settled and now_s - state.since_s < GRACE_S:
         return Move(
             Action.WAIT, f"bundle {bundle} comes when lane {state.lane} is done with its last requests"
         )
@@ -210,8 +210,3 @@ def _started(
         request=request,
     )
     return Move(Action.START, f"values ask for bundle {bundle}", document=after)
-
-
-def _calm(state: RolloutState, now_s: float) -> bool:
-    """Whether no request is under way in the lane that is to load another bundle."""
-    return state.phase is Phase.HOLDING and now_s - state.since_s >= GRACE_S

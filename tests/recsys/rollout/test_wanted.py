@@ -95,6 +95,7 @@ def test_another_wish_on_the_way_calls_it_off_and_comes_when_requests_have_ended
     assert called_off.action is Action.ABORT
     assert called_off.document is not None
     assert move(called_off.document, wish, 1_000.0 + GRACE_S / 2).action is Action.WAIT
+    assert move(called_off.document, wish, 1_000.0 + GRACE_S).action is Action.START
     settled = transitions.settle(called_off.document, now_s=1_000.0 + GRACE_S, by="controller")
     assert state_of(written(settled, wish)).bundle == wish.bundle
     again = written(settled, wanted(B))  # it was called off, not judged
