@@ -8,13 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from deployments.cli.rollout_control import control
 from deployments.cli.rollout_watch import follow
-from deployments.cli.serve import graph_args
 from deployments.cli.traffic_option import TrafficOption, traffic_store
-from deployments.control.control import ControllerThread
-from deployments.control.counters import Counters, PrometheusCounters, ServiceCounters
-from deployments.control.local import in_a_line, local_controller, local_outcomes
 from deployments.control.show import history_tables, plot_history, summary
+from recsys.cli.places import RegistryBesideOption
 from recsys.core.clock import unix_clock
 from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.open import open_registry
@@ -36,10 +34,6 @@ HomeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ByOption = Annotated[str | None, typer.Option("--by", help="Who asks for it; the user of this computer.")]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason, for the history.")]
-RegistryOption = Annotated[
-    str | None,
-    typer.Option(envvar="MARQUEE_REGISTRY", help="A folder, or s3://bucket/prefix; HOME/registry."),
-]
 DEFAULT_HOME = Path(".marquee")
 
 
@@ -52,7 +46,7 @@ def start(
     ] = None,
     home: HomeOption = DEFAULT_HOME,
     traffic: TrafficOption = None,
-    registry: RegistryOption = None,
+    registry: RegistryBesideOption = None,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -234,39 +228,7 @@ def allow(
     )
 
 
-@app.command()
-def control(
-    *,
-    url: Annotated[str, typer.Option(envvar="MARQUEE_URL", help="Of the service.")] = "http://127.0.0.1:8000",
-    home: HomeOption = DEFAULT_HOME,
-    traffic: TrafficOption = None,
-    registry: RegistryOption = None,
-    prometheus: Annotated[
-        str | None, typer.Option(help="Ask this Prometheus for the counters, not the service.")
-    ] = None,
-    selector: Annotated[str, typer.Option(help="Labels of the service in Prometheus.")] = "",
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
-) -> None:
-    """Run a controller by itself; `marquee serve` runs one already. Several do no harm."""
-    console = Console()
-    counters: Counters = ServiceCounters(url)
-    if prometheus is not None:
-        counters = PrometheusCounters(prometheus, clock=unix_clock, selector=selector)
-    args = graph_args(home, registry=registry, traffic=traffic)
-    controller = local_controller(
-        args.traffic,
-        args.registry,
-        url,
-        counters=counters,
-        outcomes=local_outcomes(args.exposures, args.event_log),
-    )
-    thread = ControllerThread(
-        controller, every_s=every, on_decision=lambda document: console.print(in_a_line(document))
-    )
-    try:
-        thread.run()
-    except KeyboardInterrupt:
-        return
+app.command()(control)
 
 
 def _change(store: TrafficStore, how: Change, as_json: bool) -> None:

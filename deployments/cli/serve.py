@@ -19,6 +19,7 @@ from deployments.launcher import running_graph
 from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.settings import BatchSettings, CacheSettings, ExposureSettings, GraphArgs, Replicas
 from deployments.traffic_stores import open_traffic_store
+from recsys.cli.places import RegistryBesideOption
 from recsys.core.clock import unix_clock
 from recsys.core.errors import NotFoundError
 from recsys.eventlog.exposure_writer import ExposureConfig
@@ -38,10 +39,7 @@ _LOOK_EVERY_S = 2.0
 @app.command(name="serve")
 def main(
     *,
-    registry: Annotated[
-        str | None,
-        typer.Option(envvar="MARQUEE_REGISTRY", help="A folder, or s3://bucket/prefix; HOME/registry."),
-    ] = None,
+    registry: RegistryBesideOption = None,
     home: Annotated[
         Path, typer.Option(envvar="MARQUEE_HOME", help="Where events and user state lie.")
     ] = DEFAULT_HOME,
@@ -184,7 +182,7 @@ def serve_until_stopped(
         on_ready(running.address)
         if control:
             controller = local_controller(
-                args.traffic,
+                open_traffic_store(args.traffic),
                 args.registry,
                 running.address,
                 outcomes=local_outcomes(args.exposures, args.event_log),

@@ -39,6 +39,16 @@ RegistryOption = Annotated[
         help="The registry: a folder, or s3://bucket/prefix and the like.",
     ),
 ]
+RegistryBesideOption = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        envvar="MARQUEE_REGISTRY",
+        show_default="HOME/registry",
+        help="The registry: a folder, or s3://bucket/prefix and the like.",
+    ),
+]
+"""For commands that are told a home: beside everything else when it is not named."""
 ExposuresOption = Annotated[
     Path,
     typer.Option(

@@ -48,7 +48,7 @@ class LocalRegistry:
             NotFoundError: there is no such bundle, or the channel names none.
             FieldError: several bundles begin with ``ref``.
         """
-        return references.resolve(ref, self._names(), self.channels())
+        return references.resolve(ref, self._names(), self.channels)
 
     def get(self, ref: str) -> Path:
         """Return the folder of a bundle; open_bundle verifies it.

@@ -77,7 +77,7 @@ class ObjectRegistry:
             NotFoundError: there is no such bundle, or the channel names none.
             FieldError: several bundles begin with ``ref``.
         """
-        return references.resolve(ref, self._names(), self.channels())
+        return references.resolve(ref, self._names(), self.channels)
 
     def get(self, ref: str) -> Path:
         """Return a folder of this machine that holds the bundle, downloaded and verified if it was not there.

@@ -1,6 +1,6 @@
 """What people call a bundle: a channel, its name, or the beginning of its name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,13 +9,13 @@ from recsys.core.errors import DataFormatError, FieldError, NotFoundError
 from recsys.registry.channels import CHANNELS, Channels
 
 
-def resolve(ref: str, names: Sequence[str], channels: Channels) -> str:
+def resolve(ref: str, names: Sequence[str], channels: Callable[[], Channels]) -> str:
     """Return the full name of the bundle that ``ref`` means.
 
     Args:
         ref: a channel, a name, or the beginning of one.
         names: of all bundles.
-        channels: what they name.
+        channels: reads what they name; not called for a name.
 
     Raises:
         NotFoundError: there is no such bundle, or the channel names none.
@@ -23,7 +23,7 @@ def resolve(ref: str, names: Sequence[str], channels: Channels) -> str:
     """
     for channel in CHANNELS:
         if ref == channel:
-            return _in_channel(channels.named_by(channel), channel, names)
+            return _in_channel(channels().named_by(channel), channel, names)
     found = [name for name in names if ref and name.startswith(ref)]
     if not found:
         raise NotFoundError("bundle", ref, ", ".join((*CHANNELS, *names)))
