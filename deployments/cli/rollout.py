@@ -14,8 +14,9 @@ from deployments.cli.serve import graph_args
 from deployments.control.control import ControllerThread
 from deployments.control.counters import Counters, PrometheusCounters, ServiceCounters
 from deployments.control.local import in_a_line, local_controller, local_outcomes
+from deployments.control.pods import PodsCounters, resolver_of
 from deployments.control.show import history_tables, plot_history, summary
-from recsys.core.clock import unix_clock
+from recsys.core.clock import monotonic_clock, unix_clock
 from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.local import LocalRegistry
 from recsys.registry.reader import open_bundle
@@ -204,12 +205,20 @@ def control(
     prometheus: Annotated[
         str | None, typer.Option(help="Ask this Prometheus for the counters, not the service.")
     ] = None,
+    pods: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT of all pods: add up their counters, without a Prometheus."),
+    ] = None,
     selector: Annotated[str, typer.Option(help="Labels of the service in Prometheus.")] = "",
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
 ) -> None:
     """Run a controller by itself; `marquee serve` runs one already. Several do no harm."""
     console = Console()
     counters: Counters = ServiceCounters(url)
+    if prometheus is not None and pods is not None:
+        raise typer.BadParameter("counters come from --prometheus or from --pods, not from both")
+    if pods is not None:
+        counters = PodsCounters(resolver_of(pods), clock=monotonic_clock)
     if prometheus is not None:
         counters = PrometheusCounters(prometheus, clock=unix_clock, selector=selector)
     args = graph_args(home, registry=registry)

@@ -11,7 +11,8 @@ from deployments.control.totals import (
     STAGE_BUCKET,
     add_sample,
     lanes_of,
-    totals_in,
+    series_in,
+    totals_of,
 )
 from recsys.core.clock import Clock
 from recsys.core.errors import UnavailableError
@@ -60,7 +61,7 @@ class ServiceCounters:
             page.raise_for_status()
         except httpx.HTTPError as error:
             raise UnavailableError("metrics of the service", repr(error)) from error
-        now = totals_in(page.text, state)
+        now = totals_of(series_in(page.text), state)
         return Counted(increase(now, state.baseline or {}), now)
 
 
