@@ -30,7 +30,7 @@ STAGE_CALLS = Counter(
 )
 ARM_ANSWERS = Counter(
     "marquee_arm_answers",
-    "Answers computed for users whom chance dealt to the arm, and what was the matter with them",
+    "Computed for users whom chance dealt to the arm: answers; degraded, empty, short ones; errors",
     ["arm", "what"],
 )
 ARM_SECONDS = Histogram(
@@ -40,7 +40,7 @@ ARM_SECONDS = Histogram(
     buckets=_COMPARED_SECONDS,
 )
 SHADOW_FATES = Counter(
-    "marquee_shadow", "Requests for the lane that works unseen, by what became of them", ["fate"]
+    "marquee_shadow", "Requests for the lane that works unseen: compared, failed, left_out", ["fate"]
 )
 SHADOW_OVERLAP = Histogram(
     "marquee_shadow_overlap",
@@ -55,26 +55,42 @@ DEGRADED = Counter("marquee_degraded", "Answers without this stage", ["stage", "
 BATCH_WAIT_SECONDS = Histogram(
     "marquee_batch_wait_seconds", "How long the first request of a batch waited for it", buckets=_SECONDS
 )
-SHED = Counter("marquee_shed", "Requests refused because too many were there", ["kind", "why"])
-RATE_LIMITED = Counter(
-    "marquee_rate_limited", "Requests refused because their client asks too often", ["key"]
+SHED = Counter(
+    "marquee_shed",
+    "Requests refused because too many were there: full, or late for the wait to come",
+    ["kind", "why"],
 )
-EVENTS = Counter("marquee_events", "Events by what became of them", ["fate"])
-EXPOSURES = Counter("marquee_exposures", "Answers by what became of their exposure", ["fate"])
+RATE_LIMITED = Counter(
+    "marquee_rate_limited",
+    "Requests refused because their client asks too often: known-key, other-key, no-key",
+    ["key"],
+)
+EVENTS = Counter(
+    "marquee_events",
+    "Events by what became of them: accepted, duplicate, later, rejected and so on",
+    ["fate"],
+)
+EXPOSURES = Counter(
+    "marquee_exposures", "Answers by what became of their exposure: written, dropped", ["fate"]
+)
 CACHE = Counter(
-    "marquee_cache", "Questions by who could share the answer and what was found", ["kind", "found"]
+    "marquee_cache",
+    "Questions by who could share the answer and what was found: hit, shared, miss, left_out",
+    ["kind", "found"],
 )
 CACHE_AGE_SECONDS = Histogram(
     "marquee_cache_age_seconds",
     "How old lists from the cache were when they were served",
     buckets=(*_SECONDS, 10.0),
 )
-CACHE_EVICTIONS = Counter("marquee_cache_evictions", "Lists that left the cache", ["why"])
-STATE_ERRORS = Counter("marquee_state_errors", "Calls of the user state that failed", ["call"])
+CACHE_EVICTIONS = Counter(
+    "marquee_cache_evictions", "Lists that left the cache: full, old, forgotten", ["why"]
+)
+STATE_ERRORS = Counter("marquee_state_errors", "Calls of the user state that failed: read, write", ["call"])
 
 BUNDLE_INFO = Gauge(
     "marquee_bundle_info",
-    "1 for bundles in force and for bundles refused, per lane; 0 for those of before",
+    "1 for bundles in_force and bundles refused, per lane; 0 for those of before",
     ["lane", "bundle", "state"],
     multiprocess_mode="livemax",
 )
