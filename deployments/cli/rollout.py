@@ -12,11 +12,10 @@ from rich.live import Live
 
 from deployments.cli.serve import graph_args
 from deployments.control.control import ControllerThread
-from deployments.control.counters import Counters, PrometheusCounters, ServiceCounters
 from deployments.control.local import in_a_line, local_controller, local_outcomes
-from deployments.control.pods import PodsCounters, resolver_of
 from deployments.control.show import history_tables, plot_history, summary
-from recsys.core.clock import monotonic_clock, unix_clock
+from deployments.control.sources import counters_from
+from recsys.core.clock import unix_clock
 from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.local import LocalRegistry
 from recsys.registry.reader import open_bundle
@@ -214,13 +213,7 @@ def control(
 ) -> None:
     """Run a controller by itself; `marquee serve` runs one already. Several do no harm."""
     console = Console()
-    counters: Counters = ServiceCounters(url)
-    if prometheus is not None and pods is not None:
-        raise typer.BadParameter("counters come from --prometheus or from --pods, not from both")
-    if pods is not None:
-        counters = PodsCounters(resolver_of(pods), clock=monotonic_clock)
-    if prometheus is not None:
-        counters = PrometheusCounters(prometheus, clock=unix_clock, selector=selector)
+    counters = counters_from(url, prometheus=prometheus, selector=selector, pods=pods)
     args = graph_args(home, registry=registry)
     controller = local_controller(
         args.traffic,

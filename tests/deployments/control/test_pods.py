@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from typer.testing import CliRunner
 
-from deployments.cli.rollout import app
+from deployments.control.counters import PrometheusCounters, ServiceCounters
 from deployments.control.pods import PodsCounters, resolver_of
+from deployments.control.sources import counters_from
 from recsys.core.errors import FieldError, UnavailableError
 from recsys.experiments.measurements import figures_of
 from recsys.rollout.plan import RolloutPlan, Step
@@ -171,7 +171,14 @@ def test_what_is_no_target_is_refused(target: str) -> None:
 
 
 def test_counters_have_one_source() -> None:
-    command = ["control", "--pods", "pods:9464", "--prometheus", "http://127.0.0.1:9"]
-    done = CliRunner().invoke(app, command)
-    assert done.exit_code == 2
-    assert "not from both" in done.output
+    both = {"prometheus": "http://127.0.0.1:9", "pods": "pods:9464"}
+    with pytest.raises(FieldError, match="one source"):
+        counters_from("http://127.0.0.1:8000", selector="", **both)
+    kinds = [
+        (None, "pods:9464", PodsCounters),
+        ("http://p", None, PrometheusCounters),
+        (None, None, ServiceCounters),
+    ]
+    for prometheus, pods, kind in kinds:
+        found = counters_from("http://127.0.0.1:8000", prometheus=prometheus, selector="", pods=pods)
+        assert isinstance(found, kind)
