@@ -1,11 +1,12 @@
 """Room for so many requests of each kind, so that none starves the others."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
 from deployments.batching import FULL, LATE
 from deployments.drain import DrainRate
+from deployments.metrics import EXPECTED_WAIT_SECONDS, INSIDE
 from deployments.overload_settings import OverloadSettings
 
 
@@ -84,15 +85,11 @@ class Rooms:
     probes: Room
     large_bodies: Room  # whatever they are for
 
-    def figures(self) -> Iterator[str]:
-        """Yield what they hold, in the Prometheus text format."""
-        yield "# HELP marquee_inside Requests inside the router that was asked"
-        yield "# TYPE marquee_inside gauge"
+    def show(self) -> None:
+        """Bring the gauges of what they hold up to date."""
         for room in (self.recommend, self.events, self.reads, self.probes, self.large_bodies):
-            yield f'marquee_inside{{kind="{room.kind}"}} {room.n_inside}'
-        yield "# HELP marquee_expected_wait_seconds How long a recommendation asked for now would take"
-        yield "# TYPE marquee_expected_wait_seconds gauge"
-        yield f"marquee_expected_wait_seconds {self.recommend.wait_s:.4f}"
+            INSIDE.labels(room.kind).set(room.n_inside)
+        EXPECTED_WAIT_SECONDS.set(self.recommend.wait_s)
 
 
 def rooms_of(

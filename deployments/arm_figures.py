@@ -7,7 +7,21 @@ from deployments.lists import Listed
 from deployments.metrics import ARM_ANSWERS, ARM_SECONDS, DEGRADED
 from deployments.question import Answer, Degradation
 from deployments.traffic import Routed
-from recsys.rollout.names import SHADOW
+from recsys.experiments.measurements import ANSWERS, EMPTY, ERRORS, SHORT
+from recsys.experiments.measurements import DEGRADED as DEGRADED_ANSWERS
+from recsys.rollout.names import CANARY, SHADOW, STABLE
+
+
+def begin_at_zero() -> None:
+    """Show every counter of the arms of a rollout before it counts.
+
+    One that is first seen above zero has risen by nothing, as Prometheus has it: the first errors of a canary
+    would count for nothing.
+    """
+    for arm in (STABLE, CANARY, SHADOW):
+        ARM_SECONDS.labels(arm)
+        for what in (ANSWERS, ERRORS, DEGRADED_ANSWERS, EMPTY, SHORT):
+            ARM_ANSWERS.labels(arm, what)
 
 
 def count_answers(
@@ -21,13 +35,13 @@ def count_answers(
             missed.update(degraded)
         if route.override:
             continue
-        counts[route.arm, "answers"] += 1
+        counts[route.arm, ANSWERS] += 1
         if degraded:
-            counts[route.arm, "degraded"] += 1
+            counts[route.arm, DEGRADED_ANSWERS] += 1
         if not items:
-            counts[route.arm, "empty"] += 1
+            counts[route.arm, EMPTY] += 1
         if n_named < question.top_n:
-            counts[route.arm, "short"] += 1
+            counts[route.arm, SHORT] += 1
     _add(counts)
     for part, count in missed.items():
         DEGRADED.labels(part.stage, part.why).inc(count)
@@ -35,7 +49,7 @@ def count_answers(
 
 def count_errors(asked: Sequence[Routed]) -> None:
     """Count questions that met a bug on their way."""
-    _add(Counter((route.arm, "errors") for _, route in asked if not route.override))
+    _add(Counter((route.arm, ERRORS) for _, route in asked if not route.override))
 
 
 def took(answer: Answer, seconds: float) -> None:

@@ -9,7 +9,7 @@ from ray.serve.config import AutoscalingConfig, BackpressureConfig
 from ray.serve.schema import LoggingConfig, ServeApplicationSchema
 
 from deployments.autoscaling.settings import AutoscalingSettings, Bounds
-from deployments.metrics import MULTIPROCESS_VARIABLE
+from deployments.metrics_files import MULTIPROCESS_VARIABLE
 from deployments.ranking import RankingReplica
 from deployments.recall import RecallReplica
 from deployments.replica import RouterReplica

@@ -3,6 +3,8 @@
 No ``from __future__ import annotations`` here: FastAPI reads the annotations of the handlers.
 """
 
+import os
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -29,7 +31,8 @@ from deployments.api import (
 from deployments.docs_page import DOCS_PAGE
 from deployments.edge import ARRIVED_S, OVERLOADED, PREFIX, SORRY, Edge, body_of, request_id_of
 from deployments.events import read_events
-from deployments.metrics import CONTENT_TYPE, EVENTS, exposition
+from deployments.metrics import EVENTS
+from deployments.metrics_files import CONTENT_TYPE, MULTIPROCESS_VARIABLE, page
 from deployments.openapi import BODIES, describe
 from deployments.problems import RefusalError, invalid, invalid_fields, problem_response, refusal_for
 from deployments.question import Answer, Degradation, Question
@@ -142,7 +145,9 @@ class Face:
     async def metrics(self, query: Nothing) -> Response:
         """Return figures for Prometheus."""
         del query
-        return Response(exposition(self._service.figures()), media_type=CONTENT_TYPE)
+        self._service.show()
+        folder = os.environ.get(MULTIPROCESS_VARIABLE)
+        return Response(page(pathlib.Path(folder) if folder else None), media_type=CONTENT_TYPE)
 
     async def docs(self) -> Response:
         """Return a page to learn this from."""

@@ -1,21 +1,10 @@
-"""Figures about serving, in the Prometheus text format.
+"""Every metric of ours, as docs/metrics.md lists them.
 
-Every process of a machine adds its own into files in ``PROMETHEUS_MULTIPROC_DIR``; whichever router is asked
-adds them all up, those of processes that have died since included. Without that variable a process knows its
-own figures alone.
+Where ``PROMETHEUS_MULTIPROC_DIR`` names a folder, every process that imports this adds its own to files there
+(:mod:`deployments.metrics_files`). Without that variable a process knows its own figures alone.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from typing import cast
-
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-
-MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-_add_up = cast("Callable[[CollectorRegistry], object]", MultiProcessCollector)  # it comes without types
+from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _DIGITS = (1, 1.5, 2, 3, 5, 7)
@@ -41,7 +30,7 @@ STAGE_CALLS = Counter(
 )
 ARM_ANSWERS = Counter(
     "marquee_arm_answers",
-    "Answers computed for users whom chance dealt to the arm, and what was the matter with them",
+    "Computed for users whom chance dealt to the arm: answers; degraded, empty, short ones; errors",
     ["arm", "what"],
 )
 ARM_SECONDS = Histogram(
@@ -51,7 +40,7 @@ ARM_SECONDS = Histogram(
     buckets=_COMPARED_SECONDS,
 )
 SHADOW_FATES = Counter(
-    "marquee_shadow", "Requests for the lane that works unseen, by what became of them", ["fate"]
+    "marquee_shadow", "Requests for the lane that works unseen: compared, failed, left_out", ["fate"]
 )
 SHADOW_OVERLAP = Histogram(
     "marquee_shadow_overlap",
@@ -66,32 +55,91 @@ DEGRADED = Counter("marquee_degraded", "Answers without this stage", ["stage", "
 BATCH_WAIT_SECONDS = Histogram(
     "marquee_batch_wait_seconds", "How long the first request of a batch waited for it", buckets=_SECONDS
 )
-SHED = Counter("marquee_shed", "Requests refused because too many were there", ["kind", "why"])
-RATE_LIMITED = Counter(
-    "marquee_rate_limited", "Requests refused because their client asks too often", ["key"]
+SHED = Counter(
+    "marquee_shed",
+    "Requests refused because too many were there: full, or late for the wait to come",
+    ["kind", "why"],
 )
-EVENTS = Counter("marquee_events", "Events by what became of them", ["fate"])
-EXPOSURES = Counter("marquee_exposures", "Answers by what became of their exposure", ["fate"])
+RATE_LIMITED = Counter(
+    "marquee_rate_limited",
+    "Requests refused because their client asks too often: known-key, other-key, no-key",
+    ["key"],
+)
+EVENTS = Counter(
+    "marquee_events",
+    "Events by what became of them: accepted, duplicate, later, rejected and so on",
+    ["fate"],
+)
+EXPOSURES = Counter(
+    "marquee_exposures", "Answers by what became of their exposure: written, dropped", ["fate"]
+)
 CACHE = Counter(
-    "marquee_cache", "Questions by who could share the answer and what was found", ["kind", "found"]
+    "marquee_cache",
+    "Questions by who could share the answer and what was found: hit, shared, miss, left_out",
+    ["kind", "found"],
 )
 CACHE_AGE_SECONDS = Histogram(
     "marquee_cache_age_seconds",
     "How old lists from the cache were when they were served",
     buckets=(*_SECONDS, 10.0),
 )
-CACHE_EVICTIONS = Counter("marquee_cache_evictions", "Lists that left the cache", ["why"])
-STATE_ERRORS = Counter("marquee_state_errors", "Calls of the user state that failed", ["call"])
+CACHE_EVICTIONS = Counter(
+    "marquee_cache_evictions", "Lists that left the cache: full, old, forgotten", ["why"]
+)
+STATE_ERRORS = Counter("marquee_state_errors", "Calls of the user state that failed: read, write", ["call"])
 
-
-def exposition(lines: Iterator[str]) -> bytes:
-    """Return all figures as Prometheus reads them.
-
-    Args:
-        lines: further ones in the same format, which the caller makes from what it knows now.
-    """
-    registry = REGISTRY
-    if os.environ.get(MULTIPROCESS_VARIABLE):
-        registry = CollectorRegistry()
-        _add_up(registry)
-    return generate_latest(registry) + "".join(f"{line}\n" for line in lines).encode()
+BUNDLE_INFO = Gauge(
+    "marquee_bundle_info",
+    "1 for bundles in_force and bundles refused, per lane; 0 for those of before",
+    ["lane", "bundle", "state"],
+    multiprocess_mode="livemax",
+)
+TRAFFIC_VERSION = Gauge(
+    "marquee_traffic_version",
+    "Version of the traffic document in force, 0 before there is one; of several routers the oldest",
+    multiprocess_mode="livemin",
+)
+TRAFFIC_UNUSABLE = Gauge(
+    "marquee_traffic_unusable",
+    "1 while the document that is there cannot be used",
+    multiprocess_mode="livemax",
+)
+ARM_SHARE = Gauge(
+    "marquee_arm_share",
+    "Share of the users that the arm has by the document in force",
+    ["arm"],
+    multiprocess_mode="livemax",
+)
+ROLLOUT_PHASE = Gauge(
+    "marquee_rollout_phase", "1 for the phase of the latest rollout", ["phase"], multiprocess_mode="livemax"
+)
+ROLLOUT_BLIND = Gauge(
+    "marquee_rollout_blind",
+    "1 while a canary has users and its controller has no fresh measurements",
+    multiprocess_mode="livemax",
+)
+ROLLOUT_DUE = Gauge(
+    "marquee_rollout_due_seconds",
+    "Unix time from which on only measurements keep the rollout where it is; 0 when nobody waits for it",
+    multiprocess_mode="livemax",
+)
+CACHE_ENTRIES = Gauge("marquee_cache_entries", "Lists held in caches", multiprocess_mode="livesum")
+CACHE_BYTES = Gauge(
+    "marquee_cache_bytes", "About what lists held in caches take in memory", multiprocess_mode="livesum"
+)
+ENTRIES_LATER = Gauge(
+    "marquee_entries_later",
+    "Events that are on disk and wait for the user state to come back",
+    multiprocess_mode="livesum",
+)
+INSIDE = Gauge("marquee_inside", "Requests inside routers", ["kind"], multiprocess_mode="livesum")
+EXPECTED_WAIT_SECONDS = Gauge(
+    "marquee_expected_wait_seconds",
+    "How long a recommendation asked for now would take; in the slowest router",
+    multiprocess_mode="livemax",
+)
+REFRESHED_SECONDS = Gauge(
+    "marquee_refreshed_seconds",
+    "Unix time at which a router last brought its gauges up to date; of several routers the earliest",
+    multiprocess_mode="livemin",
+)

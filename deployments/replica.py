@@ -29,6 +29,7 @@ from deployments.intake import Intake
 from deployments.lane import Following
 from deployments.lists import ranked_lists
 from deployments.logs import log_with_serve
+from deployments.metrics_files import stay_alive
 from deployments.question import Question
 from deployments.ranking import RankingReplica
 from deployments.recall import RecallReplica
@@ -95,9 +96,9 @@ class RouterReplica:
         self._following = Following(holders.values(), args.poll_s)
         traffic.read()
         collect_seldom()
-        self._upkeep = [
-            asyncio.create_task(turns(args.poll_s)) for turns in (self._follow, self._look, self._keep_up)
-        ]
+        self._alive = None if args.metrics is None else stay_alive(args.metrics)
+        turns = (self._follow, self._look, self._keep_up, self._show)
+        self._upkeep = [asyncio.create_task(turn(args.poll_s)) for turn in turns]
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Return what answers HTTP; Ray Serve calls this once, after the constructor."""
@@ -135,6 +136,12 @@ class RouterReplica:
         while True:
             await self._service.intake.catch_up()
             self._service.router.cache.expire()
+            await asyncio.sleep(poll_s)
+
+    async def _show(self, poll_s: float) -> None:
+        """Keep the gauges up to date; by itself, for a user state that is down is waited for."""
+        while True:
+            self._service.show()
             await asyncio.sleep(poll_s)
 
 

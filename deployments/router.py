@@ -7,7 +7,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.arm_figures import count_answers, count_errors, took
+from deployments.arm_figures import begin_at_zero, count_answers, count_errors, took
 from deployments.audience import audience
 from deployments.autoscaling.demand import Demand
 from deployments.batching import MicroBatcher, OverloadedError, Patience
@@ -88,6 +88,7 @@ class Router:
         self._shared_out: InForce | None = None
         self._shadow = ShadowCaster(self._computed, clock)
         self._popular_when_full = overload.when_full is WhenFull.POPULAR
+        begin_at_zero()
 
     async def answer(self, question: Question, *, since_s: float | None = None) -> Answer:
         """Answer one question, together with others that come at the same time.

@@ -1,14 +1,15 @@
 """What the HTTP face stands on: everything a router replica consists of, put together by the graph."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from deployments.admission import Rooms
 from deployments.intake import Intake
+from deployments.metrics import CACHE_BYTES, CACHE_ENTRIES, ENTRIES_LATER, REFRESHED_SECONDS
 from deployments.router import Router
 from deployments.settings import Limits
 from deployments.traffic import InForce, TrafficFollower
+from deployments.traffic_figures import show_traffic
 from recsys.core.clock import Clock
 from recsys.core.errors import NotFoundError, UnavailableError
 from recsys.rollout.traffic import TrafficDocument
@@ -85,31 +86,15 @@ class Service:
             ],
         }
 
-    def figures(self) -> Iterator[str]:
-        """Yield what this router knows now, in the Prometheus text format."""
-        yield "# HELP marquee_bundle_info Bundles in force and bundles refused, per lane"
-        yield "# TYPE marquee_bundle_info gauge"
-        report = self.traffic_report()
-        for lane, bundle in report["lanes"].items():
-            yield f'marquee_bundle_info{{lane="{lane}",bundle="{bundle}",state="in_force"}} 1'
-        for refused in report["refused"]:
-            labels = f'lane="{refused["lane"]}",bundle="{refused["bundle"]}",state="refused"'
-            yield f"marquee_bundle_info{{{labels}}} 1"
-        yield "# HELP marquee_traffic_version Version of the traffic document in force in the router asked"
-        yield "# TYPE marquee_traffic_version gauge"
-        yield f"marquee_traffic_version {(report['in_force'] or {}).get('version', 0)}"
-        yield "# HELP marquee_traffic_unusable 1 while the document that is there cannot be used"
-        yield "# TYPE marquee_traffic_unusable gauge"
-        yield f"marquee_traffic_unusable {int(report['trouble'] is not None)}"
-        for name, value in (("entries", self.router.cache.n_entries), ("bytes", self.router.cache.n_bytes)):
-            yield f"# HELP marquee_cache_{name} Held in the cache of the router that was asked"
-            yield f"# TYPE marquee_cache_{name} gauge"
-            yield f"marquee_cache_{name} {value}"
-        yield "# HELP marquee_entries_later Events that this router's user state has missed so far"
-        yield "# TYPE marquee_entries_later gauge"
-        yield f"marquee_entries_later {self.intake.n_later}"
+    def show(self) -> None:
+        """Bring the gauges of what this router knows now up to date."""
+        show_traffic(self.traffic)
+        CACHE_ENTRIES.set(self.router.cache.n_entries)
+        CACHE_BYTES.set(self.router.cache.n_bytes)
+        ENTRIES_LATER.set(self.intake.n_later)
         if self.rooms is not None:
-            yield from self.rooms.figures()
+            self.rooms.show()
+        REFRESHED_SECONDS.set(self.clock())
 
 
 def _public(document: TrafficDocument) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from rich.console import Console
 from deployments.cli.serve import graph_args
 from deployments.cli.traffic_option import TrafficOption
 from deployments.control.control import Controller
-from deployments.control.counters import Counters, PrometheusCounters, ServiceCounters
 from deployments.control.local import in_a_line, local_controller, local_outcomes
+from deployments.control.sources import counters_from
 from deployments.control.steward import Steward
 from deployments.control.surroundings import Surroundings
 from deployments.control.verifier import Verifier
@@ -43,6 +43,10 @@ def control(
         str | None, typer.Option(help="Ask this Prometheus for the counters, not the service.")
     ] = None,
     selector: Annotated[str, typer.Option(help="Labels of the service in Prometheus.")] = "",
+    pods: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT of all pods: add up their counters, without a Prometheus."),
+    ] = None,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
     wanted: Annotated[
         str | None, typer.Option(help=f"Follow what values want: {SCHEME}://NAMESPACE/NAME.")
@@ -62,14 +66,11 @@ def control(
     args = graph_args(home, registry=registry, traffic=traffic)
     around = _surroundings(wanted=wanted, report=report, lease=lease, owner=owner)
     store = open_traffic_store(args.traffic, owner=around.owner)
-    counters: Counters = ServiceCounters(url)
-    if prometheus is not None:
-        counters = PrometheusCounters(prometheus, clock=unix_clock, selector=selector)
     controller = local_controller(
         store,
         args.registry,
         url,
-        counters=counters,
+        counters=counters_from(url, prometheus=prometheus, selector=selector, pods=pods),
         outcomes=local_outcomes(args.exposures, args.event_log),
     )
     steward = _steward(controller, store, args, around)

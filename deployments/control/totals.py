@@ -13,7 +13,11 @@ ANSWER: Final = "answer"
 ARM_COUNTER: Final = "marquee_arm_answers_total"
 ARM_BUCKET: Final = "marquee_arm_seconds_bucket"
 STAGE_BUCKET: Final = "marquee_stage_seconds_bucket"
+COMPARED: Final = frozenset({ARM_COUNTER, ARM_BUCKET, STAGE_BUCKET})
 STAGES: Final = ("recall", "ranking")
+
+Series = tuple[str, tuple[tuple[str, str], ...]]
+"""Name and sorted labels."""
 
 
 def lanes_of(state: RolloutState) -> Mapping[str, Sequence[str]]:
@@ -43,11 +47,20 @@ def add_sample(
         counters[counter] = counters.get(counter, 0.0) + value
 
 
-def totals_in(text: str, state: RolloutState) -> Totals:
-    """Return the totals that a ``/metrics`` page holds; those of stages go to the arms of their lanes."""
+def series_in(text: str) -> dict[Series, float]:
+    """Return what a ``/metrics`` page holds of what is compared."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name in COMPARED
+    }
+
+
+def totals_of(values: Mapping[Series, float], state: RolloutState) -> Totals:
+    """Return values by arm; those of stages go to the arms of their lanes."""
     totals: dict[str, dict[str, float]] = {}
     lanes = lanes_of(state)
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            add_sample(totals, sample.name, sample.labels, sample.value, lanes)
+    for (name, labels), value in values.items():
+        add_sample(totals, name, dict(labels), value, lanes)
     return totals

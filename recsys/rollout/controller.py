@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from recsys.experiments.guardrails import Outcome, Verdict, judge
 from recsys.experiments.measurements import Measurements, Totals
 from recsys.rollout.names import CANARY, SHADOW, STABLE
-from recsys.rollout.state import Phase, RolloutState
+from recsys.rollout.state import BLIND, Phase, RolloutState
 from recsys.rollout.traffic import TrafficDocument
 from recsys.rollout.transitions import abort, hold, promote, settle, to_step
 
 GRACE_S = 30.0
 """After an abort the canary's lane keeps its bundle for so long: requests that are under way end there."""
-
-_BLIND = "no fresh measurements"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ def _prepared(
         why = f"lane {state.lane} holds the bundle, warmed up, after {waited_s:.1f} s"
         return to_step(document, 0, why=why, baseline=seen.totals, now_s=now_s, by=by)
     if waited_s >= state.plan.prepare_for:
-        late = _BLIND if seen.readiness.loaded else f"lane {state.lane} did not load the bundle"
+        late = BLIND if seen.readiness.loaded else f"lane {state.lane} did not load the bundle"
         return abort(document, now_s=now_s, by=by, why=f"{late} within {state.plan.prepare_for:g} s")
     return None
 
@@ -84,7 +82,7 @@ def _ramped(
     if bad:
         why = "; ".join(f"{verdict.metric}: {verdict.why}" for verdict in bad)
         return abort(document, now_s=now_s, by=by, why=why, verdicts=verdicts)
-    if state.decisions[-1].why == _BLIND:
+    if state.blind:
         return _held(document, state, "measurements are back", now_s, by, verdicts)
     if state.paused or now_s - state.since_s < state.at_step.min_time:
         return None
@@ -137,11 +135,11 @@ def _missing(state: RolloutState, measured: Measurements, verdicts: Sequence[Ver
 
 def _blind(document: TrafficDocument, state: RolloutState, now_s: float, by: str) -> TrafficDocument | None:
     """Nobody sees what the canary does: hold, and after a while take it back."""
-    if state.decisions[-1].why == _BLIND:
+    if state.blind:
         blind_s = now_s - state.decisions[-1].at_s
         if blind_s >= state.plan.blind_for:
             return abort(document, now_s=now_s, by=by, why=f"no measurements for {blind_s:.0f} s")
-    return _held(document, state, _BLIND, now_s, by, ())
+    return _held(document, state, BLIND, now_s, by, ())
 
 
 def _held(

@@ -12,6 +12,9 @@ from recsys.rollout.plan import RolloutPlan, Step
 MOST_DECISIONS = 100
 """Kept in the document; a plan of 20 steps with five holds in each fits."""
 
+BLIND = "no fresh measurements"
+"""Why a rollout is held when nobody sees what the canary does."""
+
 
 class Phase(StrEnum):
     """What a rollout is doing."""
@@ -105,6 +108,24 @@ class RolloutState(FrozenModel):
     def at_step(self) -> Step:
         """The step that it is at."""
         return self.plan.steps[self.step]
+
+    @property
+    def blind(self) -> bool:
+        """Whether its canary has users and nobody sees how they fare."""
+        return self.phase is Phase.RAMPING and bool(self.decisions) and self.decisions[-1].why == BLIND
+
+    @property
+    def due_s(self) -> float | None:
+        """Unix time from which on nothing but measurements keeps the controller from deciding.
+
+        None when nobody waits for it: the rollout is over or paused, or the last word is with people.
+        """
+        if not self.under_way or self.paused:
+            return None
+        if self.phase is Phase.PREPARING:
+            return self.since_s + self.plan.prepare_for
+        last = self.step + 1 == len(self.plan.steps)
+        return None if last and not self.plan.promote else self.since_s + self.at_step.min_time
 
     def decided(self, decision: Decision, **changes: object) -> "RolloutState":
         """Return the state after a decision."""

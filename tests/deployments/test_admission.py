@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from deployments.admission import Room, rooms_of
 from deployments.autoscaling.demand import Demand
@@ -113,9 +114,10 @@ def test_an_estimate_that_is_far_too_low_mends_itself_in_seconds(
 def test_the_figures_name_every_room() -> None:
     rooms = rooms_of(OverloadSettings(), DrainRate(lambda: 0.0))
     rooms.events.enter()
-    lines = list(rooms.figures())
-    assert 'marquee_inside{kind="events"} 1' in lines
-    assert sum(line.startswith("marquee_inside{") for line in lines) == 5
+    rooms.show()
+    assert REGISTRY.get_sample_value("marquee_inside", {"kind": "events"}) == 1.0
+    kinds = ("recommend", "reads", "probes", "large-bodies")
+    assert [REGISTRY.get_sample_value("marquee_inside", {"kind": kind}) for kind in kinds] == [0.0] * 4
 
 
 def test_whoever_is_refused_was_asked_for_all_the_same() -> None:

@@ -202,7 +202,7 @@ def test_an_answer_says_whether_it_was_cached_and_metrics_what_is_held(replica_o
         replica, ("GET", "/recommend/new"), ("GET", "/recommend/new"), ("GET", "/metrics")
     )
     assert [first.json()["cached"], second.json()["cached"]] == [False, True]
-    assert "marquee_cache_entries 1\n" in metrics.text
+    assert "marquee_cache_entries 1.0\n" in metrics.text
 
 
 def test_whoever_is_erased_has_nothing_left_in_the_cache(replica_of: Replicas) -> None:

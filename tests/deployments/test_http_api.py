@@ -239,7 +239,7 @@ def test_a_refused_bundle_is_named_in_traffic_and_in_the_figures(replica_of: Rep
     assert (refused["lane"], refused["bundle"]) == ("blue", "b" * 16)
     assert "no bundle named" in refused["why"]
     figures = call(replica, "GET", "/metrics").text
-    assert f'marquee_bundle_info{{lane="blue",bundle="{"b" * 16}",state="refused"}} 1' in figures
+    assert f'marquee_bundle_info{{bundle="{"b" * 16}",lane="blue",state="refused"}} 1.0' in figures
 
 
 def test_requests_are_counted_by_route_and_status(replica_of: Replicas) -> None:

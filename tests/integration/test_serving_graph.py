@@ -23,6 +23,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
+from deployments.metrics_exporter import exporter
 from deployments.settings import ExposureSettings
 from loadtest.engine.result import Result
 from loadtest.engine.run import drive_closed, post
@@ -368,3 +369,26 @@ def test_a_replica_killed_under_load_costs_no_request(
     )
     # who excludes something and gives no name is answered afresh, not from the cache
     wait_until(lambda: recommended(client, exclude_ids=["i000001"])["degraded"] == [])
+
+
+def test_a_killed_router_takes_its_gauges_along_and_leaves_its_counters(serving: Serving) -> None:
+    folder = serving.graph.replica_logs.parents[3] / "metrics"  # of all processes of this machine
+
+    with exporter(folder, "127.0.0.1", 0) as port:
+
+        def figure(name: str) -> float:
+            page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30.0).text
+            samples = [one for family in text_string_to_metric_families(page) for one in family.samples]
+            return sum(sample.value for sample in samples if sample.name == name)
+
+        wait_until(lambda: len(routers(serving)) == 2)
+        wait_until(lambda: figure("marquee_refreshed_seconds") > time.time() - 5.0)
+        answered = figure("marquee_requests_total")
+        victim = replicas(serving, "router")[0]
+        os.kill(victim, signal.SIGKILL)
+        killed_s = time.time()
+        wait_until(lambda: victim not in replicas(serving, "router"))
+        wait_until(lambda: figure("marquee_refreshed_seconds") > killed_s)  # it is that of the slowest router
+        assert figure("marquee_requests_total") >= answered
+        assert figure("marquee_traffic_version") >= 1.0
+        wait_until(lambda: len(routers(serving)) == 2)

@@ -101,7 +101,8 @@ def test_prometheus_is_asked_for_the_increase_since_the_step_began(served: Serve
 
     def answer(path: str, query: dict[str, list[str]]) -> Answer:
         assert path == "/api/v1/query"
-        [text] = query["query"]
+        [text], [at_s] = query["query"], query["time"]
+        assert float(at_s) == 1_100.0
         asked.append(text)
         if "timestamp" in text:
             return vector(({}, 1_090.0))
@@ -113,7 +114,12 @@ def test_prometheus_is_asked_for_the_increase_since_the_step_began(served: Serve
     counted = source.read(STATE)
     assert counted.since_step == {"canary": {"answers": 12.5}}
     assert counted.now is None
-    assert asked[1] == 'sum by (arm, what) (increase(marquee_arm_answers_total{namespace="prod"}[100s]))'
+    series = 'marquee_arm_answers_total{namespace="prod"}'
+    assert asked[1] == (
+        f"sum by (arm, what) ((last_over_time({series}[100000ms])"
+        f" - last_over_time({series}[5m] offset 100000ms) and resets({series}[100000ms]) == 0)"
+        f" or increase({series}[100000ms]))"
+    )
 
 
 def test_samples_that_are_too_old_are_no_measurement(served: Served) -> None:

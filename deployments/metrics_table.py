@@ -1,0 +1,55 @@
+"""The table of docs/metrics.md; ``python -m deployments.metrics_table docs/metrics.md`` writes it anew."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from deployments import metrics
+
+BEGIN: Final = "<!-- the table: python -m deployments.metrics_table docs/metrics.md -->\n"
+END: Final = "<!-- end of the table -->\n"
+_OF_SEVERAL: Final = {"livesum": "sum", "livemax": "largest", "livemin": "smallest"}
+
+
+class Described(NamedTuple):
+    """A metric as Prometheus shows it."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    routers: str  # what becomes of the values of several processes
+    what: str
+
+
+def described() -> Iterator[Described]:
+    """Yield every metric of ours, by name."""
+    own = [one for one in vars(metrics).values() if isinstance(one, Counter | Gauge | Histogram)]
+    for one in sorted(own, key=lambda metric: str(metric._name)):
+        (family,) = one.describe()
+        counts = family.type == "counter"
+        mode = _OF_SEVERAL[one._multiprocess_mode] if isinstance(one, Gauge) else "sum"
+        name = f"{family.name}_total" if counts else family.name
+        yield Described(name, family.type, tuple(one._labelnames), mode, family.documentation)
+
+
+def table() -> str:
+    """Return the table in Markdown."""
+    rows = ["| name | kind | labels | of several processes | what |", "| --- | --- | --- | --- | --- |"]
+    for name, kind, labels, routers, what in described():
+        rows.append(f"| `{name}` | {kind} | {', '.join(labels)} | {routers} | {what} |")
+    return "".join(f"{row}\n" for row in rows)
+
+
+def renewed(page: str) -> str:
+    """Return a page with the table of now."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(renewed(path.read_text()))
