@@ -10,7 +10,7 @@ PORT ?= 8000
 # Threads that spin while they wait cost more than they bring when cores are shared.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help autoscaling soak install run test test-quick test-slow test-serve check lint format types layers bench overload drill scale accuracy lock chart clean
+.PHONY: help autoscaling soak install run test test-quick test-slow test-serve test-cluster check lint format types layers bench overload drill scale accuracy lock chart clean
 .DEFAULT_GOAL := help
 
 help:  ## Print the targets.
@@ -32,13 +32,16 @@ run: install  ## Data, training and the graph: recommendations over HTTP. DATA=f
 test: check test-quick test-slow test-serve  ## Everything that CI runs.
 
 test-quick: install  ## Tests that need no graph.
-	$(BIN)/pytest -m "not slow and not serve"
+	$(BIN)/pytest -m "not slow and not serve and not cluster"
 
 test-slow: install  ## Tests that take more than a few seconds each.
-	$(BIN)/pytest -m "slow and not serve"
+	$(BIN)/pytest -m "slow and not serve and not cluster"
 
 test-serve: install  ## Tests against a running graph.
-	$(BIN)/pytest -m serve
+	$(BIN)/pytest -m "serve and not cluster"
+
+test-cluster: install  ## Tests on the Kubernetes that KUBECONFIG points to.
+	$(BIN)/pytest -m cluster
 
 check: lint types layers  ## Everything that needs no running code.
 

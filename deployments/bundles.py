@@ -10,19 +10,21 @@ from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.bundle import BundleReader
 from recsys.registry.local import LocalRegistry
 from recsys.registry.reader import open_bundle
-from recsys.rollout.traffic_file import FileTrafficStore
+from recsys.rollout.traffic_store import TrafficStore
 
 Part = TypeVar("Part")
 
 
-def holder_for(args: GraphArgs, lane: str, load: Callable[[BundleReader], Part]) -> BundleHolder[Part]:
-    """Return what holds one part of a lane's bundle in this process."""
+def holder_for(
+    args: GraphArgs, traffic: TrafficStore, lane: str, load: Callable[[BundleReader], Part]
+) -> BundleHolder[Part]:
+    """Return what holds one part of a lane's bundle in this process, which opens ``traffic`` once for all."""
     registry = LocalRegistry(args.registry)
     return BundleHolder(
         lane,
         load,
         open_bundle=lambda bundle: open_bundle(registry.get(bundle), feature_schema=FEATURE_SCHEMA),
-        traffic=FileTrafficStore(args.traffic),
+        traffic=traffic,
         clock=monotonic_clock,
         retry_refused_s=args.retry_refused_s,
     )

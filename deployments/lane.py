@@ -76,6 +76,7 @@ class BundleHolder(Generic[Part]):
         self._clock = clock
         self._retry_refused_s = retry_refused_s
         self._version = 0
+        self._troubled = False  # it has been said that the document cannot be read
         self._wanted: str | None = None
         self._asked_for: str | None = None  # a caller still names it though nobody wants it any more
         self._loaded: dict[str, Part] = {}
@@ -110,8 +111,11 @@ class BundleHolder(Generic[Part]):
         try:
             document = self._traffic.changed_since(self._version)
         except RecsysError as error:
-            _log.warning("lane %s keeps what it has: %s", self.lane, error)
+            if not self._troubled:
+                _log.warning("lane %s keeps what it has: %s", self.lane, error)
+            self._troubled = True
             return
+        self._troubled = False
         if document is not None:
             self._version = document.version
             self._wanted = document.lanes.get(self.lane)

@@ -37,6 +37,7 @@ from deployments.service import Service
 from deployments.settings import GraphArgs
 from deployments.showcase import Showcase
 from deployments.traffic import TrafficFollower
+from deployments.traffic_stores import open_traffic_store
 from deployments.whole_answers import write_answers_whole
 from deployments.wire.stage import Stage
 from deployments.wire.stages import WiredStages
@@ -46,7 +47,6 @@ from recsys.features.users import NO_ITEM
 from recsys.recall.candidates import NOT_NAMED, Candidates
 from recsys.recall.sources import SOURCE_NAMES
 from recsys.registry.bundle import BundleReader
-from recsys.rollout.traffic_file import FileTrafficStore
 from recsys.state.open import open_user_state
 from recsys.state.store import EMPTY
 
@@ -67,9 +67,10 @@ class RouterReplica:
         write_answers_whole()
         writer_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
         drain = DrainRate(monotonic_clock)
-        holders = {lane: holder_for(args, lane, _loaded) for lane in args.lanes}
+        store = open_traffic_store(args.traffic)
+        holders = {lane: holder_for(args, store, lane, _loaded) for lane in args.lanes}
         stages = {lane: _stages(recall[lane], ranking[lane]) for lane in args.lanes}
-        traffic = TrafficFollower(FileTrafficStore(args.traffic), holders, stages)
+        traffic = TrafficFollower(store, holders, stages)
         state = open_user_state(args.state_url)
         router = Router(
             lambda: traffic.in_force,

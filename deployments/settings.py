@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from deployments.autoscaling.settings import AutoscalingSettings
 from deployments.faults import Fault
 from deployments.overload_settings import OverloadSettings, RateLimits
+from deployments.traffic_stores import TrafficAddress
 from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_writer import ExposureConfig
 from recsys.rollout.names import LANES, BundleName, Name
@@ -119,8 +120,8 @@ class GraphArgs(FrozenModel):
     registry: Path
     """Folder of the registry."""
 
-    traffic: Path
-    """File of the traffic document."""
+    traffic: TrafficAddress
+    """Where the traffic document is: a file, or ``configmap://NAMESPACE/NAME``."""
 
     state_url: str
     """Where user state lives, ``sqlite:////path`` or ``redis://host:port/0``."""

@@ -15,6 +15,7 @@ from deployments.garbage import collect_seldom
 from deployments.lane import Following, Holding
 from deployments.logs import log_with_serve
 from deployments.settings import GraphArgs, Replicas
+from deployments.traffic_stores import open_traffic_store
 from deployments.wire.listener import Listener, Method
 from recsys.registry.bundle import BundleReader
 
@@ -43,7 +44,7 @@ class StageReplica(Generic[Part]):
         methods: Mapping[str, Method],
     ) -> None:
         log_with_serve()
-        self._holder = holder_for(args, lane, load)
+        self._holder = holder_for(args, open_traffic_store(args.traffic), lane, load)
         self._served = 0
         self._faults = Faults(stage, args.faults, Random())
         self._following = Following([self._holder], args.poll_s)

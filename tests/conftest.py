@@ -1,13 +1,17 @@
 """Small worlds that many tests stand on: logs and users written down by hand, one simulated data set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, settings
+from kubernetes.client import CoreV1Api, V1Namespace, V1ObjectMeta
 
+from deployments.kubernetes.connection import api_errors, core_api
+from recsys.core.errors import FieldError, UnavailableError
 from recsys.data.formats import load_dataset
 from recsys.data.log import InteractionLog
 from recsys.data.schema import ITEMS, Dataset
@@ -132,3 +136,24 @@ def real_movielens() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared/data/ml-latest-small beside the project: real ratings are not at hand")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster() -> CoreV1Api:
+    """The API server of a real cluster; tests that need it are marked ``cluster``."""
+    try:
+        api = core_api()
+        with api_errors("the cluster"):
+            api.list_namespace(limit=1, _request_timeout=5)
+    except (FieldError, UnavailableError) as error:
+        pytest.skip(f"no Kubernetes answers: {error}")
+    return api
+
+
+@pytest.fixture
+def namespace(cluster: CoreV1Api) -> Iterator[str]:
+    """A namespace of its own, which goes away with everything in it."""
+    name = f"marquee-test-{uuid4().hex[:8]}"
+    cluster.create_namespace(V1Namespace(metadata=V1ObjectMeta(name=name)))
+    yield name
+    cluster.delete_namespace(name)

@@ -2,15 +2,15 @@
 
 import getpass
 import json
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.live import Live
 
+from deployments.cli.rollout_watch import follow, follow_as_json
 from deployments.cli.serve import graph_args
+from deployments.cli.traffic_option import TrafficOption, traffic_store
 from deployments.control.control import ControllerThread
 from deployments.control.counters import Counters, PrometheusCounters, ServiceCounters
 from deployments.control.local import in_a_line, local_controller, local_outcomes
@@ -22,17 +22,16 @@ from recsys.registry.reader import open_bundle
 from recsys.rollout import transitions
 from recsys.rollout.desk import Change, change, rollout_id, rollouts
 from recsys.rollout.plan import DEFAULT_PLAN, read_plan
-from recsys.rollout.state import Phase, RolloutState
+from recsys.rollout.state import Phase
 from recsys.rollout.traffic import TrafficDocument
-from recsys.rollout.traffic_file import FileTrafficStore
+from recsys.rollout.traffic_store import TrafficStore
 
 app = typer.Typer(no_args_is_help=True, help="Bring a bundle to all users step by step, or take it back.")
 
-_POLL_S = 1.0
 _ABORTED = 3  # exit code of `watch`
 
 HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="MARQUEE_HOME", help="Where the traffic document lies.")
+    Path, typer.Option("--home", envvar="MARQUEE_HOME", help="Where the service keeps its files.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ByOption = Annotated[str | None, typer.Option("--by", help="Who asks for it; the user of this computer.")]
@@ -51,6 +50,7 @@ def start(
         Path | None, typer.Option(help="TOML file with steps and guardrails; a careful one when absent.")
     ] = None,
     home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     registry: RegistryOption = None,
     by: ByOption = None,
     as_json: JsonOption = False,
@@ -62,7 +62,7 @@ def start(
     open_bundle(opened.get(name), feature_schema=FEATURE_SCHEMA)  # every digest
     now_s = unix_clock()
     written = change(
-        _store(home),
+        traffic_store(traffic, home),
         lambda document: transitions.start(
             document, name, wanted, rollout_id=rollout_id(name, now_s), now_s=now_s, by=_who(by)
         ),
@@ -71,27 +71,21 @@ def start(
 
 
 @app.command()
-def status(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+def status(
+    *, home: HomeOption = DEFAULT_HOME, traffic: TrafficOption = None, as_json: JsonOption = False
+) -> None:
     """Say where the rollout stands."""
-    _say(_store(home).read(), as_json)
+    _say(traffic_store(traffic, home).read(), as_json)
 
 
 @app.command()
-def watch(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+def watch(
+    *, home: HomeOption = DEFAULT_HOME, traffic: TrafficOption = None, as_json: JsonOption = False
+) -> None:
     """Follow the rollout to its end; exit code 0 when promoted, 3 when taken back."""
-    store = _store(home)
-    document = store.read()
-    console = Console()
+    store = traffic_store(traffic, home)
     try:
-        if as_json:
-            state = _follow_as_json(store, document)
-        else:
-            with Live(summary(document, unix_clock()), console=console, auto_refresh=False) as live:
-                while not _ended(document.rollout):
-                    time.sleep(_POLL_S)
-                    document = store.read()
-                    live.update(summary(document, unix_clock()), refresh=True)
-                state = document.rollout
+        state = follow_as_json(store) if as_json else follow(store)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     raise typer.Exit(_ABORTED if state is not None and state.phase is Phase.ABORTED else 0)
@@ -99,54 +93,83 @@ def watch(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
 
 @app.command()
 def pause(
-    *, home: HomeOption = DEFAULT_HOME, by: ByOption = None, why: WhyOption = "", as_json: JsonOption = False
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
+    by: ByOption = None,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Let it go no further; guardrails go on watching."""
-    _change(home, lambda now: transitions.pause(now, now_s=unix_clock(), by=_who(by), why=why), as_json)
+    _change(
+        traffic_store(traffic, home),
+        lambda now: transitions.pause(now, now_s=unix_clock(), by=_who(by), why=why),
+        as_json,
+    )
 
 
 @app.command()
 def resume(
-    *, home: HomeOption = DEFAULT_HOME, by: ByOption = None, why: WhyOption = "", as_json: JsonOption = False
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
+    by: ByOption = None,
+    why: WhyOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Let it go on."""
-    _change(home, lambda now: transitions.resume(now, now_s=unix_clock(), by=_who(by), why=why), as_json)
+    _change(
+        traffic_store(traffic, home),
+        lambda now: transitions.resume(now, now_s=unix_clock(), by=_who(by), why=why),
+        as_json,
+    )
 
 
 @app.command()
 def promote(
     *,
     home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     by: ByOption = None,
     why: WhyOption = "asked for",
     as_json: JsonOption = False,
 ) -> None:
     """Give all users the canary's bundle now, whatever steps are left."""
-    _change(home, lambda now: transitions.promote(now, now_s=unix_clock(), by=_who(by), why=why), as_json)
+    _change(
+        traffic_store(traffic, home),
+        lambda now: transitions.promote(now, now_s=unix_clock(), by=_who(by), why=why),
+        as_json,
+    )
 
 
 @app.command()
 def abort(
     *,
     home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     by: ByOption = None,
     why: WhyOption = "asked for",
     as_json: JsonOption = False,
 ) -> None:
     """Give all users the bundle they had before, at once; works without the controller."""
-    _change(home, lambda now: transitions.abort(now, now_s=unix_clock(), by=_who(by), why=why), as_json)
+    _change(
+        traffic_store(traffic, home),
+        lambda now: transitions.abort(now, now_s=unix_clock(), by=_who(by), why=why),
+        as_json,
+    )
 
 
 @app.command()
 def history(
     *,
     home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     last: Annotated[int, typer.Option(min=1, help="So many rollouts, the latest.")] = 5,
     plot: Annotated[Path | None, typer.Option(help="Draw it into this file too, PNG or SVG.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List every decision with the numbers behind it."""
-    states = rollouts(_store(home))[-last:]
+    states = rollouts(traffic_store(traffic, home))[-last:]
     if plot is not None and states:
         plot_history(states, plot)
     if as_json:
@@ -162,12 +185,17 @@ def kill(
     arm: Annotated[str, typer.Argument(help="canary, or EXPERIMENT/ARM.")] = "canary",
     *,
     home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     by: ByOption = None,
     why: WhyOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Take all users off an arm at once, until `revive`; needs no controller, and none undoes it."""
-    _change(home, lambda now: transitions.kill(now, arm, now_s=unix_clock(), by=_who(by), why=why), as_json)
+    _change(
+        traffic_store(traffic, home),
+        lambda now: transitions.kill(now, arm, now_s=unix_clock(), by=_who(by), why=why),
+        as_json,
+    )
 
 
 @app.command()
@@ -175,11 +203,16 @@ def revive(
     arm: Annotated[str, typer.Argument(help="canary, or EXPERIMENT/ARM.")] = "canary",
     *,
     home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Allow users on a killed arm again."""
-    _change(home, lambda now: transitions.revive(now, arm, now_s=unix_clock(), by=_who(by)), as_json)
+    _change(
+        traffic_store(traffic, home),
+        lambda now: transitions.revive(now, arm, now_s=unix_clock(), by=_who(by)),
+        as_json,
+    )
 
 
 @app.command()
@@ -188,18 +221,24 @@ def allow(
     arm: Annotated[str | None, typer.Argument(help="The arm; absent: no more.")] = None,
     *,
     home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send a user to an arm whatever chance says; such users are kept out of statistics."""
-    _change(home, lambda now: transitions.allow(now, user_id, arm, now_s=unix_clock(), by=_who(by)), as_json)
+    _change(
+        traffic_store(traffic, home),
+        lambda now: transitions.allow(now, user_id, arm, now_s=unix_clock(), by=_who(by)),
+        as_json,
+    )
 
 
 @app.command()
 def control(
     *,
-    url: Annotated[str, typer.Option(help="Of the service.")] = "http://127.0.0.1:8000",
+    url: Annotated[str, typer.Option(envvar="MARQUEE_URL", help="Of the service.")] = "http://127.0.0.1:8000",
     home: HomeOption = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     registry: RegistryOption = None,
     prometheus: Annotated[
         str | None, typer.Option(help="Ask this Prometheus for the counters, not the service.")
@@ -212,7 +251,7 @@ def control(
     counters: Counters = ServiceCounters(url)
     if prometheus is not None:
         counters = PrometheusCounters(prometheus, clock=unix_clock, selector=selector)
-    args = graph_args(home, registry=registry)
+    args = graph_args(home, registry=registry, traffic=traffic)
     controller = local_controller(
         args.traffic,
         args.registry,
@@ -229,27 +268,8 @@ def control(
         return
 
 
-def _follow_as_json(store: FileTrafficStore, document: TrafficDocument) -> RolloutState | None:
-    """Print every decision as a line; return the state in which it ended."""
-    n_printed = 0
-    while True:
-        state = document.rollout
-        if state is not None:
-            for decision in state.decisions[n_printed:]:
-                typer.echo(decision.model_dump_json())
-            n_printed = len(state.decisions)
-        if _ended(state):
-            return state
-        time.sleep(_POLL_S)
-        document = store.read()
-
-
-def _ended(state: RolloutState | None) -> bool:
-    return state is None or not state.under_way
-
-
-def _change(home: Path, how: Change, as_json: bool) -> None:
-    _say(change(_store(home), how), as_json)
+def _change(store: TrafficStore, how: Change, as_json: bool) -> None:
+    _say(change(store, how), as_json)
 
 
 def _say(document: TrafficDocument, as_json: bool) -> None:
@@ -257,10 +277,6 @@ def _say(document: TrafficDocument, as_json: bool) -> None:
         typer.echo(document.model_dump_json())
     else:
         Console().print(summary(document, unix_clock()))
-
-
-def _store(home: Path) -> FileTrafficStore:
-    return FileTrafficStore(home / "traffic.json")
 
 
 def _who(by: str | None) -> str:

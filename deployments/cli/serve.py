@@ -11,19 +11,20 @@ import typer
 from rich.console import Console
 
 from deployments.autoscaling.settings import AutoscalingSettings, Bounds
+from deployments.cli.traffic_option import TrafficOption, traffic_address
 from deployments.control.control import ControllerThread
 from deployments.control.local import in_a_line, local_controller, local_outcomes
 from deployments.faults import read_faults
 from deployments.launcher import running_graph
 from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.settings import BatchSettings, CacheSettings, ExposureSettings, GraphArgs, Replicas
+from deployments.traffic_stores import open_traffic_store
 from recsys.core.clock import unix_clock
 from recsys.core.errors import NotFoundError
 from recsys.eventlog.exposure_writer import ExposureConfig
 from recsys.eventlog.replay import replay
 from recsys.registry.local import LocalRegistry
 from recsys.rollout.traffic import first_document
-from recsys.rollout.traffic_file import FileTrafficStore
 from recsys.state.open import open_user_state
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -41,8 +42,9 @@ def main(
         Path | None, typer.Option(envvar="MARQUEE_REGISTRY", help="Folder of the registry; HOME/registry.")
     ] = None,
     home: Annotated[
-        Path, typer.Option(envvar="MARQUEE_HOME", help="Where events, user state and traffic lie.")
+        Path, typer.Option(envvar="MARQUEE_HOME", help="Where events and user state lie.")
     ] = DEFAULT_HOME,
+    traffic: TrafficOption = None,
     state: Annotated[
         str | None, typer.Option(help="User state, sqlite:////path or redis://host:port/0; HOME/state.db.")
     ] = None,
@@ -73,7 +75,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
 ) -> None:
     """Serve the bundles that the traffic document names; the first time, the one in channel stable."""
-    args = graph_args(home, registry=registry, state=state, exposures=exposures)
+    args = graph_args(home, registry=registry, traffic=traffic, state=state, exposures=exposures)
     args = args.model_copy(
         update={
             "router": Replicas(replicas=routers),
@@ -106,13 +108,18 @@ def _autoscaling(routers: int, least: int, most: int | None) -> AutoscalingSetti
 
 
 def graph_args(
-    home: Path, *, registry: Path | None = None, state: str | None = None, exposures: bool = True
+    home: Path,
+    *,
+    registry: Path | None = None,
+    traffic: str | None = None,
+    state: str | None = None,
+    exposures: bool = True,
 ) -> GraphArgs:
     """Return the settings of a graph whose files lie in one folder."""
     home = home.absolute()
     return GraphArgs(
         registry=(registry or home / "registry").absolute(),
-        traffic=home / "traffic.json",
+        traffic=traffic_address(traffic, home),
         state_url=state or f"sqlite:///{home / 'state.db'}",
         event_log=home / "events",
         exposures=ExposureSettings(folder=home / "exposures" if exposures else None),
@@ -129,7 +136,7 @@ def begin_traffic(args: GraphArgs, *, follow: bool = False) -> str:
     Raises:
         NotFoundError: no bundle is in channel stable.
     """
-    traffic = FileTrafficStore(args.traffic)
+    traffic = open_traffic_store(args.traffic)
     try:
         document = traffic.read()
     except NotFoundError:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from recsys.core.durable import locked, replace_durably
-from recsys.core.errors import ConflictError, DataFormatError, FieldError, NotFoundError
+from recsys.core.errors import ConflictError, FieldError, NotFoundError
 from recsys.rollout.traffic import TrafficDocument
+from recsys.rollout.traffic_text import from_text, newer_than, to_text
 
 
 class FileTrafficStore:
@@ -40,11 +39,10 @@ class FileTrafficStore:
         content = _content(self._path)
         if self._known == (content, version):
             return None
-        document = _parsed(self._path, content)
-        if document.version < version:
-            raise DataFormatError(self._path, f"version {version} or later", f"version {document.version}")
+        document = from_text(self._path, content)
+        newer = newer_than(version, document, self._path)
         self._known = (content, document.version)
-        return document if document.version > version else None
+        return newer
 
     def swap(self, new: TrafficDocument, *, expected_version: int) -> None:
         """Replace the document of ``expected_version`` (0: there is none) by the next one.
@@ -63,7 +61,7 @@ class FileTrafficStore:
                 raise ConflictError("traffic", f"version {expected_version}", f"version {found_version}")
             if found is not None:
                 self._remember(found)
-            replace_durably(self._path, _to_bytes(new))
+            replace_durably(self._path, to_text(new).encode())
 
     def history(self) -> list[TrafficDocument]:
         """Return the latest documents, the one in force last."""
@@ -78,7 +76,7 @@ class FileTrafficStore:
 
     def _remember(self, document: TrafficDocument) -> None:
         self._history.mkdir(exist_ok=True)
-        replace_durably(self._history / f"{document.version:012d}.json", _to_bytes(document))
+        replace_durably(self._history / f"{document.version:012d}.json", to_text(document).encode())
         for path in self._past()[::-1][self._n_history :]:
             path.unlink()
 
@@ -87,7 +85,7 @@ class FileTrafficStore:
 
 
 def _read(path: Path) -> TrafficDocument:
-    return _parsed(path, _content(path))
+    return from_text(path, _content(path))
 
 
 def _content(path: Path) -> bytes:
@@ -95,16 +93,3 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise NotFoundError("traffic document", str(path)) from error
-
-
-def _parsed(path: Path, content: bytes) -> TrafficDocument:
-    try:
-        return TrafficDocument.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "content"
-        raise DataFormatError(path, "a traffic document", f"{where}: {first['msg']}") from error
-
-
-def _to_bytes(document: TrafficDocument) -> bytes:
-    return document.model_dump_json(indent=2).encode() + b"\n"

@@ -32,7 +32,7 @@ def promoted(args: GraphArgs, words: str) -> str:
 def test_the_first_document_sends_everybody_to_the_stable_bundle(args: GraphArgs) -> None:
     stable = promoted(args, "one")
     assert begin_traffic(args) == stable
-    assert FileTrafficStore(args.traffic).read().lanes == {"blue": stable, "green": None}
+    assert FileTrafficStore(Path(args.traffic)).read().lanes == {"blue": stable, "green": None}
 
 
 def test_without_a_stable_bundle_there_is_nothing_to_begin_with(args: GraphArgs) -> None:
@@ -46,16 +46,16 @@ def test_a_document_that_is_there_stays_unless_it_shall_follow(args: GraphArgs) 
     second = promoted(args, "two")
     assert begin_traffic(args) == first
     assert begin_traffic(args, follow=True) == second
-    assert FileTrafficStore(args.traffic).read().version == 2
+    assert FileTrafficStore(Path(args.traffic)).read().version == 2
     begin_traffic(args, follow=True)
-    assert FileTrafficStore(args.traffic).read().version == 2
+    assert FileTrafficStore(Path(args.traffic)).read().version == 2
 
 
 def test_a_rollout_under_way_is_not_disturbed(args: GraphArgs) -> None:
     first = promoted(args, "one")
     begin_traffic(args)
     second = promoted(args, "two")
-    traffic = FileTrafficStore(args.traffic)
+    traffic = FileTrafficStore(Path(args.traffic))
     arms = (Arm(arm="stable", lane="blue", share=0.9), Arm(arm="canary", lane="green", share=0.1))
     lanes = {"blue": first, "green": second}
     rollout = traffic.read().successor(updated_s=0.0, updated_by="", arms=arms, lanes=lanes)

@@ -196,3 +196,13 @@ def test_a_follower_looks_before_it_returns_and_then_again(lane: Lane) -> None:
     lane.want(one)
     with Following([lane.holder], poll_s=0.01):
         assert lane.holder.get(one) == "one"
+
+
+def test_a_document_that_cannot_be_read_is_reported_once_until_it_could(
+    lane: Lane, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        lane.holder.refresh()
+    said = [record.message for record in caplog.records]
+    assert len(said) == 1
+    assert said[0].startswith("lane blue keeps what it has: no traffic document named")

@@ -53,7 +53,7 @@ def graph(
     )
     begin_traffic(args)
     with running_graph(args, host="127.0.0.1", port=free_ports(1)[0]) as running:
-        yield running, args.traffic
+        yield running, Path(args.traffic)
 
 
 def replicas(graph: RunningGraph) -> Counter[str]:

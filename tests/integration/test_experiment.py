@@ -55,7 +55,7 @@ def n_written(home: Path, since_s: float) -> int:
 
 
 def test_users_of_both_arms_are_counted_and_nobody_changes_arm(serving: Serving, world: World) -> None:
-    home = serving.args.traffic.parent
+    home = Path(serving.args.traffic).parent
     at_home = ("--home", str(home))
     begun = said("start", "variety-now", *_ARMS, "--guardrail", "skip_rate=0.1", *at_home)
     started_s = begun["experiment"]["started_s"]

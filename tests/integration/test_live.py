@@ -68,7 +68,7 @@ def test_people_watch_more_than_of_blind_lists_and_nothing_fails(serving: Servin
 
 
 def test_users_move_to_a_canary_and_back_and_never_otherwise(serving: Serving, world: World) -> None:
-    traffic = FileTrafficStore(serving.args.traffic)
+    traffic = FileTrafficStore(Path(serving.args.traffic))
     before = traffic.read()
     second = serving.train(6)
     stable = before.arms[0]

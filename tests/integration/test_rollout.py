@@ -58,7 +58,7 @@ class Running:
 
     @property
     def store(self) -> FileTrafficStore:
-        return FileTrafficStore(self.args.traffic)
+        return FileTrafficStore(Path(self.args.traffic))
 
     @property
     def state(self) -> RolloutState:
@@ -88,7 +88,7 @@ class Running:
             "--url",
             self.url,
             "--home",
-            str(self.args.traffic.parent),
+            str(Path(self.args.traffic).parent),
         ]
         process = subprocess.Popen([*command, "--every", "0.2"], stdout=subprocess.DEVNULL)
         try:
@@ -245,7 +245,7 @@ def test_a_kill_takes_everybody_off_the_canary_with_no_controller_and_none_undoe
 def test_with_a_document_that_cannot_be_used_the_last_good_one_stays_and_an_alarm_is_raised(
     running: Running, damage: str
 ) -> None:
-    path = running.args.traffic
+    path = Path(running.args.traffic)
     good = path.read_bytes()
     document = running.store.read()
     wait_until(lambda: _all_at(running, document.version))

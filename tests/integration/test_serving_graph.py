@@ -213,7 +213,7 @@ def test_whatever_fits_or_breaks_the_document_is_answered_as_described(
 def test_a_new_bundle_takes_over_and_a_corrupt_one_is_refused_by_name(
     serving: Serving, client: httpx.Client
 ) -> None:
-    traffic = FileTrafficStore(serving.args.traffic)
+    traffic = FileTrafficStore(Path(serving.args.traffic))
     first = traffic.read()
     second, corrupt = serving.train(6), serving.train(7)
     model = serving.args.registry / "bundles" / corrupt / "ranker" / "model.ubj"

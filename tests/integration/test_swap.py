@@ -39,7 +39,7 @@ def test_swapping_bundles_under_load_fails_and_degrades_nothing(
     begin_traffic(args)
     with running_graph(args, host="127.0.0.1", port=free_ports(1)[0]) as graph:
         load = Load(graph.address, SoakTraffic(500, 50, seed=0, mix={"recommend": 1.0}), _RATE_PER_S)
-        swaps = Swaps(args.traffic, (first, train(6), train(7)), _TURNS, _WINDOW_S)
+        swaps = Swaps(Path(args.traffic), (first, train(6), train(7)), _TURNS, _WINDOW_S)
         ended, done, total = drive_swaps(load, swaps, monotonic_clock)
     assert (total.failures, total.n_shed, total.n_degraded) == ({}, 0, 0)
     assert len(done) == _TURNS

@@ -1,3 +1,5 @@
+"""What all stores of the traffic document must do stands in tests/conformance/test_traffic_stores.py."""
+
 import multiprocessing
 import threading
 from contextlib import suppress
@@ -5,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from recsys.core.errors import ConflictError, DataFormatError, FieldError, NotFoundError
+from recsys.core.errors import ConflictError, DataFormatError
 from recsys.rollout.traffic import TrafficDocument, first_document
 from recsys.rollout.traffic_file import FileTrafficStore
-from recsys.rollout.traffic_store import TrafficStore
 
-A, B = "a" * 16, "b" * 16
-FIRST = first_document(A, salt="s", updated_s=0.0)
+FIRST = first_document("a" * 16, salt="s", updated_s=0.0)
 N_PROCESSES = 4
 N_WINS_EACH = 10
 
@@ -25,83 +25,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "traffic.json"
 
 
-@pytest.fixture
-def store(path: Path) -> TrafficStore:
-    return FileTrafficStore(path, n_history=3)
-
-
-def test_what_was_swapped_in_is_read_back(store: TrafficStore, path: Path) -> None:
+def test_an_error_names_the_file(path: Path) -> None:
+    store = FileTrafficStore(path)
     store.swap(FIRST, expected_version=0)
-    store.swap(successor(FIRST), expected_version=1)
-    assert FileTrafficStore(path).read() == successor(FIRST)
-
-
-def test_a_store_without_a_document_says_so(store: TrafficStore) -> None:
-    with pytest.raises(NotFoundError, match=r"no traffic document named '.*traffic\.json'"):
+    path.write_text("{")
+    with pytest.raises(DataFormatError, match=rf"^{path}: looked for a traffic document"):
         store.read()
-    with pytest.raises(NotFoundError):
-        store.changed_since(0)
-    assert store.history() == []
-
-
-def test_a_swap_that_expected_another_version_says_both_and_changes_nothing(store: TrafficStore) -> None:
-    with pytest.raises(ConflictError, match="expected version 1, found version 0"):
-        store.swap(successor(FIRST), expected_version=1)
-    store.swap(FIRST, expected_version=0)
-    with pytest.raises(ConflictError, match="expected version 0, found version 1"):
-        store.swap(FIRST, expected_version=0)
-    assert store.read() == FIRST
-
-
-def test_a_version_is_never_left_out(store: TrafficStore) -> None:
-    with pytest.raises(FieldError, match=r"traffic\.version: got 2; expected 1"):
-        store.swap(successor(FIRST), expected_version=0)
-
-
-def test_a_change_is_told_once(store: TrafficStore, path: Path) -> None:
-    store.swap(FIRST, expected_version=0)
-    follower = FileTrafficStore(path)
-    assert follower.changed_since(0) == FIRST
-    assert follower.changed_since(1) is None
-    store.swap(successor(FIRST), expected_version=1)
-    assert follower.changed_since(1) == successor(FIRST)
-    assert follower.changed_since(2) is None
-    assert follower.changed_since(1) == successor(FIRST)
-
-
-def test_a_follower_hears_of_an_older_document_each_time_it_asks(store: TrafficStore, path: Path) -> None:
-    store.swap(FIRST, expected_version=0)
-    store.swap(successor(FIRST), expected_version=1)
-    assert store.changed_since(0) == successor(FIRST)
-    path.write_text(FIRST.model_dump_json())
-    for _ in range(2):
-        with pytest.raises(DataFormatError, match="looked for version 2 or later; found version 1"):
-            store.changed_since(2)
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 2}', FIRST.model_dump_json()[:-1]])
-def test_a_broken_document_is_refused_and_never_swapped_away(
-    store: TrafficStore, path: Path, content: str
-) -> None:
-    store.swap(FIRST, expected_version=0)
-    path.write_text(content)
-    with pytest.raises(DataFormatError, match=r"traffic\.json: looked for a traffic document"):
-        store.read()
-    with pytest.raises(DataFormatError):
-        store.changed_since(1)
-    with pytest.raises(DataFormatError):
-        store.swap(successor(FIRST), expected_version=1)
-    assert path.read_text() == content
-
-
-def test_the_history_holds_the_latest_documents_in_order(store: TrafficStore) -> None:
-    document = FIRST
-    store.swap(document, expected_version=0)
-    for version in range(1, 6):
-        document = successor(document)
-        store.swap(document, expected_version=version)
-    assert [past.version for past in store.history()] == [3, 4, 5, 6]  # three predecessors are kept
-    assert store.history()[-1] == document
 
 
 def win_swaps(path: Path) -> None:
