@@ -2,16 +2,17 @@
 # alone builds one small layer.
 
 FROM python:3.11-slim AS packages
-RUN apt-get update && apt-get install --yes --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils \
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
 COPY requirements-image.lock /build/
 RUN pip install --no-cache-dir --no-compile --no-deps --require-hashes \
       --target /opt/packages --requirement /build/requirements-image.lock
 # Java, test suites and debugging symbols: a sixth of it all, and nothing here asks for them.
 RUN cd /opt/packages \
- && rm -rf ray/jars kubernetes/aio \
+ && rm -rf ray/jars ray/rllib kubernetes/aio \
  && find . -depth -type d -name tests -exec rm -rf {} + \
  && strip --strip-unneeded ray/_raylet.so ray/core/src/ray/raylet/raylet ray/core/src/ray/gcs/gcs_server \
-      llvmlite/binding/*.so _polars_runtime_32/*.so
+      llvmlite/binding/*.so _polars_runtime_32/*.so xgboost/lib/*.so
 
 FROM packages AS code
 COPY pyproject.toml README.md LICENSE /build/
@@ -32,7 +33,7 @@ RUN rm -rf /opt/packages/hatchling* /opt/packages/trove_classifiers* /opt/packag
 FROM python:3.11-slim
 # KubeRay's probes run bash and wget inside Ray's containers.
 RUN apt-get update && apt-get install --yes --no-install-recommends bash wget \
- && rm -rf /var/lib/apt/lists/* \
+ && apt-get clean && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 1000 --user-group --create-home marquee
 COPY --from=compiled /opt/packages /opt/packages
 COPY --from=code /opt/code /opt/code

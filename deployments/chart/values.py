@@ -27,7 +27,7 @@ _PLACED = frozenset({"registry", "traffic", "state_url", "event_log", "metrics",
 class Exposures(FrozenModel):
     """What is taken down of what was served."""
 
-    on: bool = True
+    enabled: bool = True
     """False: nothing; then no experiment and no guardrail on engagement can be judged."""
     files: ExposureConfig = ExposureConfig()
     """How files are cut and kept."""

@@ -2,8 +2,8 @@
 {{- define "marquee.graph" -}}
 {{- $serve := deepCopy .Values.serve }}
 {{- $exposures := $serve.exposures | default dict }}
-{{- $folder := ternary "/data/exposures" nil (dig "on" true $exposures) }}
-{{- $_ := set $serve "exposures" (merge (dict "folder" $folder) (omit $exposures "on")) }}
+{{- $folder := ternary "/data/exposures" nil (dig "enabled" true $exposures) }}
+{{- $_ := set $serve "exposures" (merge (dict "folder" $folder) (omit $exposures "enabled")) }}
 {{- $_ = set $serve "registry" "/data/registry" }}
 {{- $_ = set $serve "traffic" (include "marquee.traffic.address" .) }}
 {{- $_ = set $serve "state_url" (printf "redis://%s/%d" (include "marquee.redis.address" .) (int .Values.redis.database)) }}
