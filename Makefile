@@ -38,7 +38,7 @@ test-slow: install  ## Tests that take more than a few seconds each.
 	$(BIN)/pytest -m "slow and not serve and not cluster"
 
 test-serve: install  ## Tests against a running graph.
-	$(BIN)/pytest -m "serve and not cluster"
+	$(BIN)/pytest -m "serve and not cluster" --durations=12
 
 test-cluster: install  ## Tests on the Kubernetes that KUBECONFIG points to.
 	$(BIN)/pytest -m cluster

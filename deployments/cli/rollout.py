@@ -8,12 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from deployments.cli.rollout_watch import follow, follow_as_json
-from deployments.cli.serve import graph_args
+from deployments.cli.rollout_control import control
+from deployments.cli.rollout_watch import follow
 from deployments.cli.traffic_option import TrafficOption, traffic_store
-from deployments.control.control import ControllerThread
-from deployments.control.counters import Counters, PrometheusCounters, ServiceCounters
-from deployments.control.local import in_a_line, local_controller, local_outcomes
 from deployments.control.show import history_tables, plot_history, summary
 from recsys.core.clock import unix_clock
 from recsys.ranking.matrix import FEATURE_SCHEMA
@@ -85,7 +82,7 @@ def watch(
     """Follow the rollout to its end; exit code 0 when promoted, 3 when taken back."""
     store = traffic_store(traffic, home)
     try:
-        state = follow_as_json(store) if as_json else follow(store)
+        state = follow(store, as_json=as_json)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     raise typer.Exit(_ABORTED if state is not None and state.phase is Phase.ABORTED else 0)
@@ -233,39 +230,7 @@ def allow(
     )
 
 
-@app.command()
-def control(
-    *,
-    url: Annotated[str, typer.Option(envvar="MARQUEE_URL", help="Of the service.")] = "http://127.0.0.1:8000",
-    home: HomeOption = DEFAULT_HOME,
-    traffic: TrafficOption = None,
-    registry: RegistryOption = None,
-    prometheus: Annotated[
-        str | None, typer.Option(help="Ask this Prometheus for the counters, not the service.")
-    ] = None,
-    selector: Annotated[str, typer.Option(help="Labels of the service in Prometheus.")] = "",
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
-) -> None:
-    """Run a controller by itself; `marquee serve` runs one already. Several do no harm."""
-    console = Console()
-    counters: Counters = ServiceCounters(url)
-    if prometheus is not None:
-        counters = PrometheusCounters(prometheus, clock=unix_clock, selector=selector)
-    args = graph_args(home, registry=registry, traffic=traffic)
-    controller = local_controller(
-        args.traffic,
-        args.registry,
-        url,
-        counters=counters,
-        outcomes=local_outcomes(args.exposures, args.event_log),
-    )
-    thread = ControllerThread(
-        controller, every_s=every, on_decision=lambda document: console.print(in_a_line(document))
-    )
-    try:
-        thread.run()
-    except KeyboardInterrupt:
-        return
+app.command()(control)
 
 
 def _change(store: TrafficStore, how: Change, as_json: bool) -> None:

@@ -183,7 +183,7 @@ def serve_until_stopped(
         on_ready(running.address)
         if control:
             controller = local_controller(
-                args.traffic,
+                open_traffic_store(args.traffic),
                 args.registry,
                 running.address,
                 outcomes=local_outcomes(args.exposures, args.event_log),

@@ -65,7 +65,7 @@ class Controller:
         state = document.rollout
         if state is None or state.settled:
             return None
-        kept = self._keeps_channels(state)
+        kept = self.keeps_channels(state)
         new = next_document(document, self._seen(document, state), now_s=self._clock(), by=self._name)
         settles = new is not None and new.rollout is not None and new.rollout.settled
         if new is None or (settles and not kept):  # settled, nobody would look at the channels again
@@ -109,7 +109,7 @@ class Controller:
             _log.warning("the canary's lane cannot be asked: %s", error)
             return Readiness()
 
-    def _keeps_channels(self, state: RolloutState) -> bool:
+    def keeps_channels(self, state: RolloutState) -> bool:
         """Return whether the registry's channels are as they should be; users do not wait for them."""
         try:
             self._keep_channels(state)

@@ -1,4 +1,4 @@
-"""The controller of a service on this machine, whose files lie in one folder."""
+"""The controller of a service whose files lie in one folder."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from deployments.control.outcomes import RecordedOutcomes
 from deployments.control.readiness import readiness_of
 from deployments.exposures import key_beside
 from deployments.settings import ExposureSettings
-from deployments.traffic_stores import open_traffic_store
 from recsys.core.clock import unix_clock
 from recsys.registry.local import LocalRegistry
 from recsys.rollout.traffic import TrafficDocument
+from recsys.rollout.traffic_store import TrafficStore
 
 
 def local_controller(
-    traffic: str,
+    store: TrafficStore,
     registry: Path,
     url: str,
     *,
@@ -25,14 +25,14 @@ def local_controller(
     """Return a controller.
 
     Args:
-        traffic: address of the traffic document.
+        store: the traffic document.
         registry: folder of the registry.
         url: of the service.
         counters: where counters come from; None: from the service itself.
         outcomes: where it is written down what became of the lists; None: nowhere.
     """
     return Controller(
-        open_traffic_store(traffic),
+        store,
         readiness=lambda state: readiness_of(url, state),
         counters=counters or ServiceCounters(url),
         outcomes=outcomes,

@@ -27,17 +27,21 @@ _KEEP_ALIVE = [
 
 _OVER_THE_LIMIT = (413, 422)
 _NOT_ALLOWED = (401, 403)
+_UNREACHABLE = "the API server cannot be reached"
 
 
 def core_api() -> CoreV1Api:
-    """Return what speaks to the API server about ConfigMaps and the like; raises as :func:`api_client`."""
+    """Return what speaks to the API server about ConfigMaps and the like; raises as :func:`way_in`."""
     return CoreV1Api(api_client())
 
 
 def api_client() -> ApiClient:
-    """Return a client of the API server: as the pod's service account, else as KUBECONFIG says.
+    """Return a client of the API server, which several threads may use; raises as :func:`way_in`."""
+    return ApiClient(way_in())
 
-    It may be used by several threads. Nothing is asked of the server yet.
+
+def way_in() -> Configuration:
+    """Return where the API server is and who we are: the pod's service account, else as KUBECONFIG says.
 
     Raises:
         FieldError: this is no pod with a service account, and there is no kubeconfig that can be used.
@@ -49,7 +53,7 @@ def api_client() -> ApiClient:
         load_incluster_config(client_configuration=configuration)
     except ConfigException:
         _load_kubeconfig(configuration)
-    return ApiClient(configuration)
+    return configuration
 
 
 def _load_kubeconfig(configuration: Configuration) -> None:
@@ -81,9 +85,16 @@ def api_errors(what: str) -> Iterator[None]:
             raise ConflictError(what, "what was read", "something newer") from error
         if error.status in _OVER_THE_LIMIT:
             raise FieldError(what, _said(error), "what the API server takes") from error
+        if not error.status:  # of TLS
+            raise UnavailableError(what, f"{_UNREACHABLE}: {_message(error)}") from error
         raise UnavailableError(what, _said(error)) from error
     except (HTTPError, OSError) as error:
-        raise UnavailableError(what, f"the API server cannot be reached: {error}") from error
+        raise UnavailableError(what, f"{_UNREACHABLE}: {error}") from error
+    except AttributeError as error:
+        if not isinstance(error.__context__, ApiException):
+            raise
+        # The client up to version 36 stumbles over errors of TLS, which have no body.
+        raise UnavailableError(what, f"{_UNREACHABLE}: {_message(error.__context__)}") from error
 
 
 def _said(error: ApiException) -> str:
@@ -96,4 +107,4 @@ def _message(error: ApiException) -> str:
     try:
         return str(orjson.loads(error.body or "")["message"])
     except (ValueError, LookupError, TypeError):  # a proxy in between, a watch
-        return str(error.reason or error.body)
+        return " ".join(str(error.reason or error.body).split())

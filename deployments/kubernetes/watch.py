@@ -15,8 +15,8 @@ from recsys.core.errors import RecsysError, UnavailableError
 
 _log = logging.getLogger(__name__)
 
-_LISTEN_S = 60
-_SILENT_AT_MOST_S = _LISTEN_S + 10.0  # the server hangs up before: who hears nothing so long is cut off
+_LISTEN_S = 20
+_SILENT_AT_MOST_S = _LISTEN_S + 5.0  # the server hangs up before: who hears nothing so long is cut off
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 
@@ -109,10 +109,10 @@ class ConfigMapWatch:
             self._stopped.wait(pause_s * self._chance.uniform(0.5, 1.0))
 
     def _lose(self, error: Exception) -> None:
-        self._why = str(error)
+        self._why = str(error.args[1]) if isinstance(error, UnavailableError) else str(error)
         if self._lost_s is None:
             self._lost_s = self._clock()
-            _log.warning("nothing is heard of %s: %s", self._address, error)
+            _log.warning("nothing is heard of %s: %s", self._address, self._why)
 
     def _listen(self) -> None:
         """Look, then listen until the server hangs up: what happens in between is not lost.

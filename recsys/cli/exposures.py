@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from recsys.cli.places import EventsOption, ExposuresOption
 from recsys.core.clock import SECONDS_PER_HOUR, unix_clock
 from recsys.core.errors import DataFormatError
 from recsys.eventlog.exposure import Pseudonyms, impressions
@@ -23,15 +24,13 @@ _POLL_S = 2.0
 _LOOK_BACK_S = 120.0  # files come late by their age and hold what was served before
 _Which = tuple[float, str]
 _BY = ("arm", "bundle", "call", "source")
-FolderOption = Annotated[Path, typer.Option("--folder", help="Where the exposures are.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-DEFAULT_FOLDER = Path(".marquee/exposures")
 
 
 @app.command()
 def show(
     *,
-    folder: FolderOption = DEFAULT_FOLDER,
+    folder: ExposuresOption,
     hours: Annotated[float, typer.Option(min=0, help="How far to look back.")] = 24.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,7 +64,7 @@ def show(
 @app.command()
 def tail(
     *,
-    folder: FolderOption = DEFAULT_FOLDER,
+    folder: ExposuresOption,
     n: Annotated[int, typer.Option("-n", min=0, help="Answers to begin with.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     as_json: JsonOption = False,
@@ -87,10 +86,8 @@ def tail(
 @app.command()
 def forget(
     *,
-    folder: FolderOption = DEFAULT_FOLDER,
-    events: Annotated[Path, typer.Option(help="The event log, which knows who asked.")] = Path(
-        ".marquee/events"
-    ),
+    folder: ExposuresOption,
+    events: EventsOption,
     key: Annotated[Path | None, typer.Option(help="The key of the pseudonyms; beside the folder.")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
 
+from recsys.cli.places import RegistryOption
 from recsys.core.clock import unix_clock
 from recsys.core.errors import BundleError, DataFormatError
 from recsys.registry.channels import Channels
@@ -22,17 +23,13 @@ from recsys.registry.store import BundleInfo
 app = typer.Typer(no_args_is_help=True, help="Bundles, and the channels that name them.")
 
 BUNDLE_HELP = "A channel, a bundle's name, or the beginning of one."
-RegistryOption = Annotated[
-    Path, typer.Option("--registry", envvar="MARQUEE_REGISTRY", help="Folder of the registry.")
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help=BUNDLE_HELP)]
 ByOption = Annotated[str | None, typer.Option("--by", help="Who asks for it; the user of this computer.")]
-DEFAULT_REGISTRY = Path(".marquee/registry")
 
 
 @app.command("list")
-def list_bundles(*, registry: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False) -> None:
+def list_bundles(*, registry: RegistryOption, as_json: JsonOption = False) -> None:
     """List all bundles, the newest first."""
     opened = _opened(registry)
     channels, infos = opened.channels(), opened.list()
@@ -53,9 +50,7 @@ def list_bundles(*, registry: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOp
 
 
 @app.command()
-def show(
-    bundle: BundleArgument, *, registry: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False
-) -> None:
+def show(bundle: BundleArgument, *, registry: RegistryOption, as_json: JsonOption = False) -> None:
     """Show what a bundle holds and what is known about it."""
     opened = _opened(registry)
     folder = opened.get(bundle)
@@ -80,7 +75,7 @@ def show(
 def verify(
     bundles: Annotated[list[str] | None, typer.Argument(metavar="[BUNDLE]...", help=BUNDLE_HELP)] = None,
     *,
-    registry: RegistryOption = DEFAULT_REGISTRY,
+    registry: RegistryOption,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every byte of some bundles, or of all, with its digest; exit code 1 when one differs."""
@@ -113,7 +108,7 @@ def promote(
         ),
     ] = None,
     by: ByOption = None,
-    registry: RegistryOption = DEFAULT_REGISTRY,
+    registry: RegistryOption,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a bundle, then let a channel name it; what was stable becomes previous."""
@@ -136,7 +131,7 @@ def rollback(
         str | None, typer.Option(help="Only if this bundle is stable now; by default any.")
     ] = None,
     by: ByOption = None,
-    registry: RegistryOption = DEFAULT_REGISTRY,
+    registry: RegistryOption,
     as_json: JsonOption = False,
 ) -> None:
     """Verify what was stable before, then swap stable and previous."""
@@ -147,7 +142,7 @@ def rollback(
 
 
 @app.command()
-def history(*, registry: RegistryOption = DEFAULT_REGISTRY, as_json: JsonOption = False) -> None:
+def history(*, registry: RegistryOption, as_json: JsonOption = False) -> None:
     """List every move of a channel, the latest first."""
     moves = _opened(registry).channels().moves[::-1]
     if as_json:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from recsys.cli.places import RegistryOption
 from recsys.cli.progress import steps_shown
 from recsys.core.clock import unix_clock
 from recsys.core.errors import DataFormatError, FieldError
@@ -22,16 +23,12 @@ from recsys.training.two_stage import TrainingConfig
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
-DEFAULT_REGISTRY = Path(".marquee/registry")
-
 
 @app.command(name="train")
 def main(
     *,
     data: Annotated[Path, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")],
-    registry: Annotated[
-        Path, typer.Option(envvar="MARQUEE_REGISTRY", help="Folder of the registry.")
-    ] = DEFAULT_REGISTRY,
+    registry: RegistryOption,
     config: Annotated[
         Path | None, typer.Option(help="JSON file with settings that differ from the defaults.")
     ] = None,

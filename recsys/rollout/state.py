@@ -72,6 +72,8 @@ class RolloutState(FrozenModel):
 
     id: Name
     """Names it, and deals the users."""
+    request: str | None = None
+    """The request in Helm's values that it carries out; None: a person started it."""
     plan: RolloutPlan
     bundle: BundleName
     """What is rolled out."""

@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt, ValidationError, field_validator, model
 from recsys.core.errors import FieldError, NotFoundError
 from recsys.core.settings import FrozenModel
 from recsys.experiments.assignment import check_shares
+from recsys.rollout.asked import Asked
 from recsys.rollout.names import LANES, ROLLOUT_EXPERIMENT, STABLE, BundleName, Name
 from recsys.rollout.state import RolloutState
 
@@ -112,6 +113,8 @@ class TrafficDocument(FrozenModel):
     people write here: what the controller writes carries it on."""
     rollout: RolloutState | None = None
     """The rollout that is under way, or the last one."""
+    asked: Asked = Asked()
+    """What was made of the wishes in Helm's values."""
     updated_s: float = Field(ge=0)
     """When this version was made, Unix time."""
     updated_by: str = ""
@@ -181,13 +184,16 @@ class TrafficDocument(FrozenModel):
             raise FieldError(where, got, first["msg"].removeprefix("Value error, ")) from error
 
 
-def first_document(bundle: str, *, salt: str, updated_s: float, updated_by: str = "") -> TrafficDocument:
+def first_document(
+    bundle: str, *, salt: str, updated_s: float, updated_by: str = "", asked: Asked | None = None
+) -> TrafficDocument:
     """Return version 1: everybody in the arm ``stable`` on the first lane, the other idle."""
     return TrafficDocument(
         version=1,
         lanes={lane: bundle if lane == LANES[0] else None for lane in LANES},
         arms=(Arm(arm=STABLE, lane=LANES[0], share=1.0),),
         salt=salt,
+        asked=asked or Asked(),
         updated_s=updated_s,
         updated_by=updated_by,
     )

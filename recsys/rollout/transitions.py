@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from recsys.core.errors import FieldError, NotFoundError
 from recsys.experiments.guardrails import Verdict
 from recsys.experiments.measurements import Totals
+from recsys.rollout.asked import Asked
 from recsys.rollout.names import CANARY, STABLE
 from recsys.rollout.plan import RolloutPlan, Step
 from recsys.rollout.state import Decision, Judged, Phase, RolloutState, What
@@ -16,9 +17,25 @@ from recsys.rollout.traffic import Arm, Kill, Shadow, TrafficDocument
 
 
 def start(
-    document: TrafficDocument, bundle: str, plan: RolloutPlan, *, rollout_id: str, now_s: float, by: str
+    document: TrafficDocument,
+    bundle: str,
+    plan: RolloutPlan,
+    *,
+    rollout_id: str,
+    now_s: float,
+    by: str,
+    request: str | None = None,
 ) -> TrafficDocument:
     """Give the bundle to the idle lane; no user sees it yet.
+
+    Args:
+        document: in force.
+        bundle: its full name.
+        plan: how it comes to the users.
+        rollout_id: names it, and deals the users anew.
+        now_s: Unix time.
+        by: who wants it.
+        request: what Helm's values ask for; None: a person does.
 
     Raises:
         FieldError: another rollout is under way, users have this bundle already, or the canary is killed.
@@ -35,6 +52,7 @@ def start(
     lane = next(lane for lane in document.lanes if lane != stable.lane)
     state = RolloutState(
         id=rollout_id,
+        request=request,
         plan=plan,
         bundle=bundle,
         lane=lane,
@@ -52,6 +70,7 @@ def start(
         by,
         lanes={**document.lanes, lane: bundle},
         arms=(Arm(arm=STABLE, lane=stable.lane, share=1.0),),
+        asked=document.asked if request is None else document.asked.acted_on(request),
         salt=rollout_id,  # everybody is in one arm: nobody moves, and other users are the first this time
     )
 
@@ -151,8 +170,17 @@ def abort(
     by: str,
     why: str = "asked for",
     verdicts: Iterable[Verdict] = (),
+    asked: Asked | None = None,
 ) -> TrafficDocument:
     """Give all users the bundle they had before, at once.
+
+    Args:
+        document: in force.
+        now_s: Unix time.
+        by: who wants it.
+        why: in a few words.
+        verdicts: what it rests on.
+        asked: what is known of requests afterwards; None: the one that it carries out came to nothing.
 
     Raises:
         FieldError: there is no way back: it was taken back already, or the old bundle is gone.
@@ -161,7 +189,16 @@ def abort(
     if state.phase in (Phase.ABORTED, Phase.PROMOTED):
         raise FieldError("rollout", f"{state.id}, {state.phase}", "one with a way back")
     return _everybody_to(
-        state.stable_lane, document, state, What.ABORT, why, Phase.ABORTED, now_s, by, verdicts
+        state.stable_lane,
+        document,
+        state,
+        What.ABORT,
+        why,
+        Phase.ABORTED,
+        now_s,
+        by,
+        verdicts,
+        asked=document.asked.judged(state.request) if asked is None else asked,
     )
 
 
@@ -247,6 +284,7 @@ def _everybody_to(
     now_s: float,
     by: str,
     verdicts: Iterable[Verdict],
+    **fields: object,
 ) -> TrafficDocument:
     return _next(
         document,
@@ -260,6 +298,7 @@ def _everybody_to(
         changes={"since_s": now_s, "paused": False, "baseline": None},
         arms=(Arm(arm=STABLE, lane=lane, share=1.0),),
         shadow=None,
+        **fields,
     )
 
 

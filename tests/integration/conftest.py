@@ -14,6 +14,8 @@ from deployments.settings import GraphArgs
 from recsys.data.schema import Dataset
 from recsys.ranking.boosting import BoostingConfig
 from recsys.registry.local import LocalRegistry
+from recsys.simulation.reader import world_of
+from recsys.simulation.world import World
 from recsys.training.cross_fit import CrossFitConfig
 from recsys.training.train import train
 from recsys.training.two_stage import TrainingConfig
@@ -57,6 +59,12 @@ def _trainer(simulated: Dataset, registry: LocalRegistry) -> Callable[[int], str
 
     registry.promote(trained(5), "stable", expected=None, by="test", now_s=0.0)
     return trained
+
+
+@pytest.fixture(scope="session")
+def world(simulated_folder: Path) -> World:
+    """Return the users and items whose past the bundle has learned from, with their true tastes."""
+    return world_of(simulated_folder)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from loadtest.live.driver import play
 from loadtest.live.settings import LiveSettings, PopulationSettings
 from recsys.cli.experiment import app
 from recsys.eventlog.exposure_reader import scan_exposures
-from recsys.simulation.reader import world_of
 from recsys.simulation.world import World
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
@@ -36,11 +35,6 @@ class Serving(Protocol):
 
     graph: Graph
     args: Args
-
-
-@pytest.fixture(scope="module")
-def world(simulated_folder: Path) -> World:
-    return world_of(simulated_folder)
 
 
 def said(*arguments: str) -> dict[str, Any]:

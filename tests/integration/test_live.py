@@ -17,7 +17,6 @@ from loadtest.live.scale import watch_scale
 from loadtest.live.settings import LiveSettings, PopulationSettings
 from recsys.rollout.traffic import Arm
 from recsys.rollout.traffic_file import FileTrafficStore
-from recsys.simulation.reader import world_of
 from recsys.simulation.world import World
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
@@ -42,11 +41,6 @@ class Serving(Protocol):
     graph: Graph
     args: Args
     train: Callable[[int], str]
-
-
-@pytest.fixture(scope="module")
-def world(simulated_folder: Path) -> World:
-    return world_of(simulated_folder)
 
 
 def settings(**people: float) -> LiveSettings:

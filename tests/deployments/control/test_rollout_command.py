@@ -123,19 +123,24 @@ def test_the_kill_switch_and_the_allow_list(home: Path, run: Run) -> None:
     assert json.loads(run("allow", "bob", "--json"))["overrides"] == {}
 
 
-@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("how", ["terminal", "lines", "json"])
 def test_watching_ends_with_the_rollout_and_its_exit_code_says_how(
-    home: Path, run: Run, as_json: bool
+    home: Path, run: Run, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if how == "terminal":
+        monkeypatch.setenv("FORCE_COLOR", "1")
     run("start", "candidate")
     ready(home)
     store = FileTrafficStore(home / "traffic.json")
     document = store.read()
     aborted = transitions.abort(document, now_s=document.updated_s + 1, by="ada", why="no")
     store.swap(aborted, expected_version=document.version)
-    output = run("watch", *(["--json"] if as_json else []), code=3)
-    if as_json:
+    output = run("watch", *(["--json"] if how == "json" else []), code=3)
+    if how == "json":
         assert [json.loads(line)["what"] for line in output.splitlines()] == ["start", "step", "abort"]
+    elif how == "lines":
+        assert [line.split()[1] for line in output.splitlines()] == ["start", "step", "abort"]
+        assert output.endswith("abort to 0.0% by ada: no\n")
     else:
         assert "aborted" in output
 
