@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, create_model
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, create_model
 
 from deployments.chart.kubernetes_values import (
     ChartModel,
@@ -118,8 +118,8 @@ class Worker(Head):
     """Pods at least."""
     max_replicas: PositiveInt
     """Pods at most; Ray's autoscaler asks for another when replicas do not fit."""
-    num_cpus: PositiveFloat | None = None
-    """Cores that Ray counts in each pod; absent: what its limits or requests say."""
+    num_cpus: PositiveInt | None = None
+    """Whole cores that Ray counts in each pod; absent: what its limits or requests say."""
 
 
 class Autoscaler(ChartModel):

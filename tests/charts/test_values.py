@@ -15,6 +15,7 @@ import pytest
         ("serve.max_ongoing_requests=3", "max_ongoing_requests"),
         ("serve.overload.max_recommend=3", "max_recommend"),
         ("ray.head.resources.request.cpu=1", "request"),
+        ("ray.worker.numCpus=1.5", "ray/worker/numCpus"),  # Ray's autoscaler would end over it
         ("redis.maxMemory=lots", "maxMemory"),
         ("controller.replicas=two", "controller/replicas"),
         ("persistence.kind=floppy", "persistence/kind"),
