@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, create_model
+from pydantic import ConfigDict, Field, PositiveInt, create_model
 
 from deployments.chart.kubernetes_values import (
     ChartModel,
@@ -12,9 +12,10 @@ from deployments.chart.kubernetes_values import (
     PodSecurity,
     Quantity,
     Resources,
-    Toleration,
-    Variable,
 )
+from deployments.chart.placement import Placement
+from deployments.chart.ray_values import Ray
+from deployments.chart.watching_values import Metrics
 from deployments.settings import GraphArgs
 from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_writer import ExposureConfig
@@ -89,83 +90,13 @@ class Persistence(ChartModel):
     """Whether the claim stays after ``helm uninstall``."""
 
 
-class Placement(ChartModel):
-    """Where pods may run."""
-
-    node_selector: Labels
-    """Labels that a node must have."""
-    tolerations: tuple[Toleration, ...]
-    """Taints that are no obstacle."""
-    affinity: dict[str, Any]
-    """As in a pod; the API server checks it."""
-    priority_class_name: str
-    """Empty: the cluster's default."""
-
-
-class Head(Placement):
-    """The pod that directs the others."""
-
-    resources: Resources
-    """Of its Ray container."""
-    env: tuple[Variable, ...]
-    """Further environment variables."""
-
-
-class Worker(Head):
-    """The pods that serve."""
-
-    min_replicas: NonNegativeInt
-    """Pods at least."""
-    max_replicas: PositiveInt
-    """Pods at most; Ray's autoscaler asks for another when replicas do not fit."""
-    num_cpus: PositiveInt | None = None
-    """Whole cores that Ray counts in each pod; absent: what its limits or requests say."""
-
-
-class Autoscaler(ChartModel):
-    """Ray's autoscaler, which adds and removes worker pods."""
-
-    enabled: bool
-    """False: workers stay at minReplicas."""
-    idle_timeout_seconds: PositiveInt
-    """A pod without replicas is removed after so long."""
-    upscaling_mode: Literal["Default", "Aggressive", "Conservative"]
-    """How fast."""
-    resources: Resources
-    """Of its container in the head pod."""
-
-
-class Upgrade(ChartModel):
-    """How a change of pods or image comes about."""
-
-    strategy: Literal["NewCluster", "None"]
-    """NewCluster: a second cluster beside the first takes over. None: such a change waits."""
-    deletion_delay_seconds: NonNegativeInt
-    """So long the old cluster stays after the switch."""
-
-
-class Ray(ChartModel):
-    """The Ray cluster."""
-
-    version: str
-    """Of Ray in the image."""
-    fault_tolerance: bool
-    """Keep the head's state in Redis: workers go on serving while the head restarts."""
-    head: Head
-    """The head pod."""
-    worker: Worker
-    """The worker pods."""
-    autoscaler: Autoscaler
-    """Worker pods by need."""
-    upgrade: Upgrade
-    """Changes of pods."""
-
-
 class Proxy(ChartModel):
     """HAProxy in every worker pod."""
 
     max_connections: PositiveInt
     """Clients at once; it opens three files for each."""
+    balance: Literal["leastconn", "random", "roundrobin", "first"]
+    """Which router gets a request."""
     threads: Annotated[int, Field(ge=1, le=64)]
     """Of each HAProxy."""
 
@@ -222,13 +153,6 @@ class ServiceAccounts(ChartModel):
     """Empty: ``<fullname>-controller``."""
     annotations: Labels
     """For cloud identities."""
-
-
-class Metrics(ChartModel):
-    """Figures for Prometheus."""
-
-    port: Annotated[int, Field(ge=1024, le=65535)]
-    """Where each pod's figures are."""
 
 
 class Demo(ChartModel):

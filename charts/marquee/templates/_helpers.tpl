@@ -81,18 +81,30 @@ persistentVolumeClaim:
 {{- end }}
 {{- end }}
 
-{{/* Arguments: a group of values with nodeSelector, tolerations, affinity and priorityClassName. */}}
+{{/* Arguments: root, component, of (a group of values with nodeSelector, tolerations and so on). */}}
 {{- define "marquee.placement" -}}
-{{- with .nodeSelector }}
+{{- with .of.nodeSelector }}
 nodeSelector: {{ toYaml . | nindent 2 }}
 {{- end }}
-{{- with .tolerations }}
+{{- with .of.tolerations }}
 tolerations: {{ toYaml . | nindent 2 }}
 {{- end }}
-{{- with .affinity }}
+{{- with .of.affinity }}
 affinity: {{ toYaml . | nindent 2 }}
 {{- end }}
-{{- with .priorityClassName }}
+{{- $selector := include "marquee.selector" . | fromYaml }}
+{{- with .of.topologySpreadConstraints }}
+topologySpreadConstraints:
+{{- range . }}
+  - {{ merge (dict "labelSelector" (dict "matchLabels" $selector)) . | toYaml | nindent 4 | trim }}
+{{- end }}
+{{- end }}
+{{- with .of.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+{{- end }}
+
+{{/* Of what Prometheus and Grafana look for. Arguments: root, labels. */}}
+{{- define "marquee.monitorLabels" -}}
+{{- merge (deepCopy .labels) (include "marquee.labels" (dict "root" .root "component" "metrics") | fromYaml) | toYaml }}
 {{- end }}
