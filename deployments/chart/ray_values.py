@@ -1,8 +1,8 @@
 """The Ray cluster, as values of the chart."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from deployments.chart.kubernetes_values import ChartModel, Resources, Variable
 from deployments.chart.placement import Placement
@@ -41,11 +41,26 @@ class Autoscaler(ChartModel):
     """Of its container in the head pod."""
 
 
+class Incremental(ChartModel):
+    """How requests go over to a second cluster bit by bit."""
+
+    gateway_class_name: str
+    """Of a Gateway API controller that is there."""
+    max_surge_percent: Annotated[int, Field(ge=0, le=100)]
+    """So much of the old cluster's capacity is added at once."""
+    step_size_percent: Annotated[int, Field(ge=1, le=100)]
+    """So much of the requests goes over at once."""
+    interval_seconds: PositiveInt
+    """Between two steps."""
+
+
 class Upgrade(ChartModel):
     """How a change of pods or image comes about."""
 
-    strategy: Literal["NewCluster", "None"]
+    strategy: Literal["NewCluster", "NewClusterWithIncrementalUpgrade", "None"]
     """NewCluster: a second cluster beside the first takes over. None: such a change waits."""
+    incremental: Incremental
+    """With NewClusterWithIncrementalUpgrade."""
     deletion_delay_seconds: NonNegativeInt
     """So long the old cluster stays after the switch."""
 

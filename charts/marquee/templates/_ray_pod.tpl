@@ -41,6 +41,9 @@ spec:
         {{- with .of.env }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+      {{- with include "marquee.environmentFrom" $root | trim }}
+      envFrom: {{- . | nindent 8 }}
+      {{- end }}
       ports:
         {{- if eq .component "head" }}
         - {name: gcs-server, containerPort: 6379}
@@ -52,9 +55,8 @@ spec:
         - {name: metrics, containerPort: 8080}
         - {name: serve, containerPort: 8000}
       volumeMounts:
-        - {name: data, mountPath: /data}
+        {{- include "marquee.mounts" $root | nindent 8 }}
         - {name: figures, mountPath: /metrics}
-        - {name: tmp, mountPath: /tmp}
   {{- if eq .component "worker" }}
   initContainers:
     {{- /* With restartPolicy it runs as long as the pod, and its end alone takes no pod out of service. */}}
@@ -81,9 +83,7 @@ spec:
         - {name: tmp, mountPath: /tmp}
   {{- end }}
   volumes:
-    - {{ include "marquee.data.volume" $root | nindent 6 | trim }}
+    {{- include "marquee.volumes" $root | nindent 4 }}
     - name: figures
-      emptyDir: {}
-    - name: tmp
       emptyDir: {}
 {{- end }}
