@@ -1,14 +1,13 @@
 """What the router leaves behind of its answers: handed over once per batch, written elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from deployments.metrics import EXPOSURES
 from deployments.question import Answer, Degradation, Question, ShownItem
 from deployments.settings import ExposureSettings
 from recsys.core.clock import monotonic_clock, unix_clock
-from recsys.eventlog.exposure import Exposure, Pseudonyms
+from recsys.eventlog.exposure import Exposure, Pseudonyms, key_for
 from recsys.eventlog.exposure_writer import ExposureThread, ExposureWriter, Fate
 
 _ANSWER_BYTES = 1_024  # of what is held of an answer in memory, ids of any length included
@@ -133,13 +132,8 @@ def open_exposures(settings: ExposureSettings, writer_id: str) -> Exposures | No
         unix_clock=unix_clock,
         on_fate=_count,
     )
-    pseudonyms = Pseudonyms.of_file(settings.key or key_beside(settings.folder))
+    pseudonyms = Pseudonyms.of_file(settings.key or key_for(settings.folder))
     return Exposures(writer.offer, pseudonyms, close=ExposureThread(writer).close)
-
-
-def key_beside(folder: Path) -> Path:
-    """Return where the key is unless it is set: beside the folder, so that the folder may be handed on."""
-    return folder.with_name(f"{folder.name}.key")
 
 
 def _count(fate: Fate, n_exposures: int) -> None:

@@ -92,7 +92,8 @@ class ExposureSettings(FrozenModel):
     """Routers write files into it, side by side; None: nothing is taken down."""
 
     key: Path | None = None
-    """File of the secret behind the pseudonyms of users; made when missing. None: beside the folder."""
+    """File of the secret behind the pseudonyms of users; made when missing. None: the one that the
+    environment variable ``MARQUEE_EXPOSURES_KEY`` names, else beside the folder."""
 
     files: ExposureConfig = ExposureConfig()
     """How files are cut, how much may wait, how long they are kept."""

@@ -124,3 +124,52 @@ class Variable(ChartModel):
     """Its name."""
     value: str
     """A string: quote numbers."""
+
+
+class KeyOf(ChartModel):
+    """A key of a Secret or of a ConfigMap."""
+
+    name: str
+    """Of the object."""
+    key: str
+    """In it."""
+    optional: bool | None = None
+    """Whether it may be missing."""
+
+
+class ValueFrom(ChartModel):
+    """Where a value is."""
+
+    secret_key_ref: KeyOf | None = None
+    """In a Secret."""
+    config_map_key_ref: KeyOf | None = None
+    """In a ConfigMap."""
+
+
+class EnvironmentVariable(ChartModel):
+    """An environment variable, or where its value is."""
+
+    name: str = Field(min_length=1)
+    """Its name."""
+    value: str | None = None
+    """A string: quote numbers."""
+    value_from: ValueFrom | None = None
+    """Instead of a value."""
+
+
+class SourceName(LocalName):
+    """An object whose keys become environment variables."""
+
+    optional: bool | None = None
+    """Whether it may be missing."""
+
+
+class EnvironmentSource(ChartModel):
+    """What becomes environment variables."""
+
+    prefix: str | None = None
+    """Before each name."""
+    secret_ref: SourceName | None = None
+    """A Secret."""
+    config_map_ref: SourceName | None = None
+    """A ConfigMap."""

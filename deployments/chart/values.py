@@ -2,19 +2,23 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, create_model
+from pydantic import ConfigDict, Field, PositiveInt, create_model
 
 from deployments.chart.kubernetes_values import (
     ChartModel,
     ContainerSecurity,
+    EnvironmentSource,
+    EnvironmentVariable,
     Labels,
     LocalName,
     PodSecurity,
-    Quantity,
     Resources,
-    Toleration,
-    Variable,
 )
+from deployments.chart.network_values import Disruption, Ingress, NetworkPolicy, Route, ServiceValues
+from deployments.chart.placement import Placement
+from deployments.chart.ray_values import Ray
+from deployments.chart.storage_values import ExposuresKey, Persistence, Redis, Registry
+from deployments.chart.watching_values import Metrics
 from deployments.settings import GraphArgs
 from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_writer import ExposureConfig
@@ -70,130 +74,15 @@ class Model(ChartModel):
     """Raise it to try the same bundle with the same plan again."""
 
 
-class Persistence(ChartModel):
-    """Where the registry, the event log and the exposures lie."""
-
-    kind: Literal["claim", "existingClaim", "hostPath", "emptyDir"]
-    """A claim of the chart's own, one that is there, a folder of the node, or nothing that lasts."""
-    size: Quantity
-    """Of the claim."""
-    storage_class: str
-    """Of the claim; empty: the cluster's default."""
-    access_modes: tuple[Literal["ReadWriteMany", "ReadWriteOnce"], ...]
-    """Of the claim; ReadWriteOnce does where all pods are on one node."""
-    existing_claim: str
-    """Name, with kind existingClaim."""
-    host_path: str
-    """Folder, with kind hostPath; user 1000 has to be able to write it."""
-    keep: bool
-    """Whether the claim stays after ``helm uninstall``."""
-
-
-class Placement(ChartModel):
-    """Where pods may run."""
-
-    node_selector: Labels
-    """Labels that a node must have."""
-    tolerations: tuple[Toleration, ...]
-    """Taints that are no obstacle."""
-    affinity: dict[str, Any]
-    """As in a pod; the API server checks it."""
-    priority_class_name: str
-    """Empty: the cluster's default."""
-
-
-class Head(Placement):
-    """The pod that directs the others."""
-
-    resources: Resources
-    """Of its Ray container."""
-    env: tuple[Variable, ...]
-    """Further environment variables."""
-
-
-class Worker(Head):
-    """The pods that serve."""
-
-    min_replicas: NonNegativeInt
-    """Pods at least."""
-    max_replicas: PositiveInt
-    """Pods at most; Ray's autoscaler asks for another when replicas do not fit."""
-    num_cpus: PositiveInt | None = None
-    """Whole cores that Ray counts in each pod; absent: what its limits or requests say."""
-
-
-class Autoscaler(ChartModel):
-    """Ray's autoscaler, which adds and removes worker pods."""
-
-    enabled: bool
-    """False: workers stay at minReplicas."""
-    idle_timeout_seconds: PositiveInt
-    """A pod without replicas is removed after so long."""
-    upscaling_mode: Literal["Default", "Aggressive", "Conservative"]
-    """How fast."""
-    resources: Resources
-    """Of its container in the head pod."""
-
-
-class Upgrade(ChartModel):
-    """How a change of pods or image comes about."""
-
-    strategy: Literal["NewCluster", "None"]
-    """NewCluster: a second cluster beside the first takes over. None: such a change waits."""
-    deletion_delay_seconds: NonNegativeInt
-    """So long the old cluster stays after the switch."""
-
-
-class Ray(ChartModel):
-    """The Ray cluster."""
-
-    version: str
-    """Of Ray in the image."""
-    fault_tolerance: bool
-    """Keep the head's state in Redis: workers go on serving while the head restarts."""
-    head: Head
-    """The head pod."""
-    worker: Worker
-    """The worker pods."""
-    autoscaler: Autoscaler
-    """Worker pods by need."""
-    upgrade: Upgrade
-    """Changes of pods."""
-
-
 class Proxy(ChartModel):
     """HAProxy in every worker pod."""
 
     max_connections: PositiveInt
     """Clients at once; it opens three files for each."""
+    balance: Literal["leastconn", "random", "roundrobin", "first"]
+    """Which router gets a request."""
     threads: Annotated[int, Field(ge=1, le=64)]
     """Of each HAProxy."""
-
-
-class ServiceValues(ChartModel):
-    """The Service that clients ask."""
-
-    type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
-    """How it is reached."""
-    annotations: Labels
-    """For load balancers."""
-
-
-class Redis(ChartModel):
-    """User state, and the state of Ray's head."""
-
-    enabled: bool
-    """A small one of the chart's own."""
-    image: str
-    """Of the own one, any with ``redis-server``."""
-    resources: Resources
-    """Of the own one."""
-    max_memory: str = Field(pattern=r"^[0-9]+(kb|mb|gb)$")
-    """Of the own one."""
-    address: str = Field(pattern=r"^([A-Za-z0-9.-]+:[0-9]+)?$")
-    """``host:port`` of another one, when not enabled."""
-    database: Annotated[int, Field(ge=0, le=15)]
-    """In which user state is kept; Ray takes database 0."""
 
 
 class Controller(Placement):
@@ -222,13 +111,6 @@ class ServiceAccounts(ChartModel):
     """Empty: ``<fullname>-controller``."""
     annotations: Labels
     """For cloud identities."""
-
-
-class Metrics(ChartModel):
-    """Figures for Prometheus."""
-
-    port: Annotated[int, Field(ge=1024, le=65535)]
-    """Where each pod's figures are."""
 
 
 class Demo(ChartModel):
@@ -271,12 +153,30 @@ class ChartValues(ChartModel):
     """HTTP."""
     service: ServiceValues
     """The way in."""
+    ingress: Ingress
+    """From outside."""
+    route: Route
+    """From outside, by the Gateway API."""
+    network_policy: NetworkPolicy
+    """Who may talk to whom."""
+    disruption: Disruption
+    """While nodes are emptied."""
     ray: Ray
     """Pods."""
     redis: Redis
     """State."""
     persistence: Persistence
     """Files."""
+    registry: Registry
+    """Bundles."""
+    exposures_key: ExposuresKey
+    """Pseudonyms."""
+    extra_env: tuple[EnvironmentVariable, ...]
+    """Further environment variables of all that runs our image."""
+    extra_env_from: tuple[EnvironmentSource, ...]
+    """Secrets and ConfigMaps whose keys become environment variables of all that runs our image."""
+    check_secrets: bool
+    """Refuse to install while a Secret that is named is not there; asks the API server for it."""
     controller: Controller
     """Rollouts."""
     metrics: Metrics

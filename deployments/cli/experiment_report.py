@@ -19,7 +19,7 @@ from deployments.cli.traffic_option import TrafficOption, traffic_store
 from recsys.core.clock import unix_clock
 from recsys.core.errors import DataFormatError, FieldError, NotFoundError
 from recsys.data.formats import load_dataset
-from recsys.eventlog.exposure import Pseudonyms
+from recsys.eventlog.exposure import Pseudonyms, key_for
 from recsys.eventlog.reader import Damage
 from recsys.experiments.reactions import read_reactions
 from recsys.experiments.report import ExperimentReport, Subject, report_on
@@ -92,7 +92,7 @@ def _subject(store: TrafficStore, home: Path, name: str, judged: dict[str, Any],
 def _report(subject: Subject, home: Path, pre_days: float, data: Path | None) -> ExperimentReport:
     catalogue = None if data is None else load_dataset(data, now_s=subject.until_s).dataset.items
     _check_catalogue(subject, catalogue)
-    key = home / "exposures.key"
+    key = key_for(home / "exposures")
     if not key.is_file():
         raise DataFormatError(key, "the key of the pseudonyms", "no such file")
     facts = experiment_facts(

@@ -6,9 +6,9 @@ from deployments.control.control import Controller
 from deployments.control.counters import Counters, ServiceCounters
 from deployments.control.outcomes import RecordedOutcomes
 from deployments.control.readiness import readiness_of
-from deployments.exposures import key_beside
 from deployments.settings import ExposureSettings
 from recsys.core.clock import unix_clock
+from recsys.eventlog.exposure import key_for
 from recsys.registry.open import open_registry
 from recsys.rollout.traffic import TrafficDocument
 from recsys.rollout.traffic_store import TrafficStore
@@ -45,7 +45,7 @@ def local_outcomes(exposures: ExposureSettings, events: Path) -> RecordedOutcome
     """Return what reads the outcomes of a service with these settings; None when nobody writes them down."""
     if exposures.folder is None:
         return None
-    key = exposures.key or key_beside(exposures.folder)
+    key = exposures.key or key_for(exposures.folder)
     return RecordedOutcomes(exposures.folder, events, key, clock=unix_clock)
 
 

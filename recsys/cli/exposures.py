@@ -14,7 +14,7 @@ from rich.table import Table
 from recsys.cli.places import EventsOption, ExposuresOption
 from recsys.core.clock import SECONDS_PER_HOUR, unix_clock
 from recsys.core.errors import DataFormatError
-from recsys.eventlog.exposure import Pseudonyms, impressions
+from recsys.eventlog.exposure import Pseudonyms, impressions, key_for
 from recsys.eventlog.exposure_reader import forget_exposures, scan_exposures
 from recsys.eventlog.reader import read_erasures
 
@@ -92,7 +92,7 @@ def forget(
     as_json: JsonOption = False,
 ) -> None:
     """Remove what was served to users who asked to be forgotten. Run it daily: it may be repeated."""
-    path = key or folder.with_name(f"{folder.name}.key")
+    path = key or key_for(folder)
     if not path.is_file():
         raise DataFormatError(path, "the key of the pseudonyms", "no such file")
     pseudonyms = Pseudonyms.of_file(path)

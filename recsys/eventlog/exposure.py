@@ -18,6 +18,9 @@ import polars as pl
 from recsys.core.durable import sync_file
 from recsys.core.errors import DataFormatError
 
+KEY_VARIABLE = "MARQUEE_EXPOSURES_KEY"
+"""Names the file of the key, where that is not beside the exposures: a mounted Secret, for example."""
+
 _KEY_BYTES = 32
 _PSEUDONYM_BYTES = 16  # two of a billion users share one with odds of 1 in 10^21
 _SESSION = b"session"  # so that a session is never taken for the user whose id it happens to have
@@ -165,6 +168,15 @@ def impressions(exposures: pl.LazyFrame) -> pl.LazyFrame:
         .explode("position", *OF_ITEMS)
         .rename({"item_ids": "item_id", "scores": "score", "sources": "source", "propensities": "propensity"})
     )
+
+
+def key_for(folder: Path) -> Path:
+    """Return the file of the key for a folder of exposures: what :data:`KEY_VARIABLE` names, or beside it.
+
+    Beside, not inside: so the folder may be handed on.
+    """
+    named = os.environ.get(KEY_VARIABLE)
+    return Path(named) if named else folder.with_name(f"{folder.name}.key")
 
 
 def _make_key(path: Path) -> None:

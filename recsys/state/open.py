@@ -1,5 +1,6 @@
 """From a url to a store of user state."""
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -7,6 +8,9 @@ from recsys.core.errors import FieldError
 from recsys.state.record import StateLimits
 from recsys.state.sqlite import SqliteUserState
 from recsys.state.store import UserStateStore
+
+PASSWORD_VARIABLE = "MARQUEE_STATE_PASSWORD"
+"""Names the password of Redis where the url has none, so that settings need not hold it."""
 
 _EXPECTED = "sqlite:///relative/path, sqlite:////absolute/path or redis://host:port/database"
 
@@ -16,7 +20,8 @@ def open_user_state(url: str, *, limits: StateLimits | None = None) -> UserState
 
     Args:
         url: ``sqlite:///state.db`` (three slashes: relative to the working directory; four: absolute), or
-            ``redis://``, ``rediss://``, ``unix://`` as redis-py reads them.
+            ``redis://``, ``rediss://``, ``unix://`` as redis-py reads them. Without a password in it,
+            :data:`PASSWORD_VARIABLE` counts.
         limits: how much is remembered of one user.
 
     Raises:
@@ -36,5 +41,5 @@ def open_user_state(url: str, *, limits: StateLimits | None = None) -> UserState
             raise FieldError(
                 "user state url", scheme, "redis-py: pip install 'marquee-recsys[redis]'"
             ) from error
-        return RedisUserState(url, limits=limits)
+        return RedisUserState(url, limits=limits, password=os.environ.get(PASSWORD_VARIABLE))
     raise FieldError("user state url", repr(f"{scheme}:..."), _EXPECTED)

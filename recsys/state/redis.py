@@ -66,6 +66,7 @@ class RedisUserState:
     Args:
         url: ``redis://[user:password@]host:port/database``, or ``rediss://`` for TLS.
         limits: how much is remembered of one user; the same for all who share the server.
+        password: for a url that has none.
         timeout_s: how long one connection attempt and one answer may take.
         key_prefix: what the key of every user begins with.
 
@@ -78,6 +79,7 @@ class RedisUserState:
         url: str,
         *,
         limits: StateLimits | None = None,
+        password: str | None = None,
         timeout_s: float = 0.5,
         key_prefix: str = "marquee:user:",
     ) -> None:
@@ -87,6 +89,7 @@ class RedisUserState:
         try:
             self._client = redis.Redis.from_url(
                 url,
+                password=password,
                 socket_timeout=timeout_s,
                 socket_connect_timeout=timeout_s,
                 # one retry: a server that was restarted has cut every pooled connection

@@ -10,12 +10,14 @@ import yaml
 from pydantic import BaseModel
 from ray.serve.schema import ServeDeploySchema
 
+from deployments.proxy_patience import with_patience
 from deployments.serve_environment import SERVE_ENVIRONMENT
 from deployments.settings import GraphArgs
 from recsys.rollout.plan import DEFAULT_PLAN, RolloutPlan
 from recsys.rollout.wanted import Wanted
 
 CHART = Path(__file__).parents[2] / "charts" / "marquee"
+BALANCE = "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM"
 SCENARIOS = sorted(path.name for path in (CHART / "ci").glob("*-values.yaml"))
 
 Objects = dict[tuple[str, str], dict[str, Any]]
@@ -43,7 +45,7 @@ class TestEveryScenario:
         for pod in pods(rendered("--values", str(CHART / "ci" / scenario))):
             assert pod["securityContext"]["runAsNonRoot"] is True
             assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-            for container in pod["containers"]:
+            for container in (*pod["containers"], *pod.get("initContainers", [])):
                 assert container["securityContext"]["allowPrivilegeEscalation"] is False
                 assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
@@ -57,7 +59,25 @@ def test_ray_reads_the_same_variables_in_every_pod(rendered: Rendered) -> None:
     groups = [ray["headGroupSpec"], *ray["workerGroupSpecs"]]
     for group in groups:
         variables = group["template"]["spec"]["containers"][0]["env"]
-        assert SERVE_ENVIRONMENT.items() <= {one["name"]: one["value"] for one in variables}.items()
+        given = {one["name"]: one["value"] for one in variables}
+        balance = given.pop(BALANCE)
+        assert SERVE_ENVIRONMENT.items() - {(BALANCE, SERVE_ENVIRONMENT[BALANCE])} <= given.items()
+        assert balance == with_patience("leastconn")
+
+
+def test_every_router_gets_requests_unless_the_first_is_to_gather_them(rendered: Rendered) -> None:
+    for algorithm in ("random", "first"):
+        ray = rendered("--set", f"proxy.balance={algorithm}")["RayService", "mq-marquee"]["spec"]
+        variables = ray["rayClusterConfig"]["workerGroupSpecs"][0]["template"]["spec"]["containers"][0]["env"]
+        assert {"name": BALANCE, "value": with_patience(algorithm)} in variables
+
+
+def test_what_is_spread_out_is_this_releases_own_pods(rendered: Rendered) -> None:
+    ray = rendered()["RayService", "mq-marquee"]["spec"]["rayClusterConfig"]
+    template = ray["workerGroupSpecs"][0]["template"]
+    [constraint] = template["spec"]["topologySpreadConstraints"]
+    assert constraint["topologyKey"] == "kubernetes.io/hostname"
+    assert constraint["labelSelector"]["matchLabels"] == template["metadata"]["labels"]
 
 
 def test_the_head_has_no_room_for_replicas(rendered: Rendered) -> None:

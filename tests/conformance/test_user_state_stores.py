@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from recsys.core.errors import FieldError, UnavailableError
 from recsys.data.events import Event, EventKind
-from recsys.state.open import open_user_state
+from recsys.state.open import PASSWORD_VARIABLE, open_user_state
 from recsys.state.record import Record, StateLimits, apply_events
 from recsys.state.redis import RedisUserState
 from recsys.state.sqlite import SqliteUserState
-from recsys.state.store import Applied, UserStateStore
+from recsys.state.store import EMPTY, Applied, UserStateStore
 
 REDIS_SERVER = shutil.which("redis-server")
 
@@ -287,7 +288,7 @@ def test_two_thousand_users_fit_one_call(store: UserStateStore) -> None:
 PROCESS = """
 import sys
 from recsys.data.events import Event, EventKind
-from recsys.state.open import open_user_state
+from recsys.state.open import PASSWORD_VARIABLE, open_user_state
 url, prefix, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -433,3 +434,19 @@ def test_an_erased_user_leaves_no_bytes_in_the_sqlite_files(tmp_path: Path) -> N
         assert b"secret299" in b"".join(file.read_bytes() for file in tmp_path.iterdir())
         store.erase("ada", 1_000.0)
         assert b"secret" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_the_password_of_redis_comes_from_the_environment(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Redis.from_url(redis_server.url) as client:
+        client.acl_setuser("shop", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all"])
+    url = redis_server.url.replace("//", "//shop@")
+    monkeypatch.setenv(PASSWORD_VARIABLE, "secret")
+    with open_user_state(url) as store:
+        assert store.read(["nobody"]) == [EMPTY]
+    monkeypatch.setenv(PASSWORD_VARIABLE, "guess")
+    with open_user_state(url) as store, pytest.raises(UnavailableError, match="username-password"):
+        store.read(["nobody"])
+    with open_user_state(url.replace("@", ":secret@")) as store:  # what the url says counts
+        assert store.read(["nobody"]) == [EMPTY]

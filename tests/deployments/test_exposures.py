@@ -5,11 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import pytest
 from prometheus_client import REGISTRY
 
 from deployments.cursor import item_hashes
-from deployments.exposures import Exposures, key_beside, open_exposures
+from deployments.exposures import Exposures, open_exposures
 from deployments.question import Answer, Degradation, Question
 from deployments.service import Service
 from deployments.settings import BatchSettings, ExposureSettings
@@ -145,8 +144,3 @@ def test_a_router_that_is_closed_has_written_all_it_answered(replica_of: Replica
 
 def test_exposures_are_off_without_a_folder() -> None:
     assert open_exposures(ExposureSettings(), "w") is None
-
-
-@pytest.mark.parametrize(("folder", "key"), [("/a/exposures", "/a/exposures.key")])
-def test_the_key_lies_beside_the_folder(folder: str, key: str) -> None:
-    assert key_beside(Path(folder)) == Path(key)

@@ -46,6 +46,17 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- else }}{{ required "redis.address: host:port of your Redis, for redis.enabled is false" .Values.redis.address }}{{ end }}
 {{- end }}
 
+{{- define "marquee.redis.username" -}}
+{{- if not .Values.redis.enabled }}{{ .Values.redis.username }}{{ end }}
+{{- end }}
+
+{{/* Of user state. It has no password: that is in MARQUEE_STATE_PASSWORD. */}}
+{{- define "marquee.redis.url" -}}
+{{- $scheme := ternary "rediss" "redis" (and .Values.redis.tls (not .Values.redis.enabled)) }}
+{{- $user := include "marquee.redis.username" . }}
+{{- printf "%s://%s%s/%d" $scheme (ternary (printf "%s@" $user) "" (ne $user "")) (include "marquee.redis.address" .) (int .Values.redis.database) }}
+{{- end }}
+
 {{- define "marquee.traffic.name" -}}
 {{ include "marquee.fullname" . }}-traffic
 {{- end }}
@@ -54,12 +65,66 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 configmap://{{ .Release.Namespace }}/{{ include "marquee.traffic.name" . }}
 {{- end }}
 
-{{/* Environment of the commands, so that `kubectl exec` needs no options. */}}
+{{- define "marquee.registry" -}}
+{{ .Values.registry.address | default "/data/registry" }}
+{{- end }}
+
+{{/* Environment of all that runs our image, the commands included, so that `kubectl exec` needs no options. */}}
 {{- define "marquee.environment" -}}
 - {name: MARQUEE_TRAFFIC, value: {{ include "marquee.traffic.address" . | quote }}}
-- {name: MARQUEE_REGISTRY, value: /data/registry}
+- {name: MARQUEE_REGISTRY, value: {{ include "marquee.registry" . | quote }}}
 - {name: MARQUEE_HOME, value: /data}
 - {name: MARQUEE_URL, value: "http://{{ include "marquee.fullname" . }}-serve-svc:8000"}
+{{- if .Values.registry.address }}
+- {name: MARQUEE_CACHE, value: /cache}
+{{- end }}
+{{- with .Values.exposuresKey.existingSecret }}
+- {name: MARQUEE_EXPOSURES_KEY, value: /secrets/exposures/key}
+{{- end }}
+{{- with .Values.redis.existingSecret }}
+- name: MARQUEE_STATE_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $.Values.redis.passwordKey }}}}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Empty when there is nothing. */}}
+{{- define "marquee.environmentFrom" -}}
+{{- with .Values.registry.existingSecret }}
+- secretRef: {name: {{ . }}}
+{{- end }}
+{{- with .Values.extraEnvFrom }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "marquee.mounts" -}}
+- {name: data, mountPath: /data}
+- {name: tmp, mountPath: /tmp}
+{{- if .Values.registry.address }}
+- {name: cache, mountPath: /cache}
+{{- end }}
+{{- if .Values.exposuresKey.existingSecret }}
+- {name: exposures-key, mountPath: /secrets/exposures, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "marquee.volumes" -}}
+- {{ include "marquee.data.volume" . | nindent 2 | trim }}
+- name: tmp
+  emptyDir: {}
+{{- if .Values.registry.address }}
+- name: cache
+  emptyDir: {}
+{{- end }}
+{{- with .Values.exposuresKey.existingSecret }}
+- name: exposures-key
+  secret:
+    secretName: {{ . }}
+    items: [{key: {{ $.Values.exposuresKey.key }}, path: key}]
+{{- end }}
 {{- end }}
 
 {{- define "marquee.data.volume" -}}
@@ -81,18 +146,30 @@ persistentVolumeClaim:
 {{- end }}
 {{- end }}
 
-{{/* Arguments: a group of values with nodeSelector, tolerations, affinity and priorityClassName. */}}
+{{/* Arguments: root, component, of (a group of values with nodeSelector, tolerations and so on). */}}
 {{- define "marquee.placement" -}}
-{{- with .nodeSelector }}
+{{- with .of.nodeSelector }}
 nodeSelector: {{ toYaml . | nindent 2 }}
 {{- end }}
-{{- with .tolerations }}
+{{- with .of.tolerations }}
 tolerations: {{ toYaml . | nindent 2 }}
 {{- end }}
-{{- with .affinity }}
+{{- with .of.affinity }}
 affinity: {{ toYaml . | nindent 2 }}
 {{- end }}
-{{- with .priorityClassName }}
+{{- $usual := dict "maxSkew" 1 "whenUnsatisfiable" "ScheduleAnyway" "labelSelector" (dict "matchLabels" (include "marquee.selector" . | fromYaml)) }}
+{{- with .of.topologySpreadConstraints }}
+topologySpreadConstraints:
+{{- range . }}
+  - {{ merge (deepCopy .) (deepCopy $usual) | toYaml | nindent 4 | trim }}
+{{- end }}
+{{- end }}
+{{- with .of.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+{{- end }}
+
+{{/* Of what Prometheus and Grafana look for. Arguments: root, labels. */}}
+{{- define "marquee.monitorLabels" -}}
+{{- merge (deepCopy .labels) (include "marquee.labels" (dict "root" .root "component" "metrics") | fromYaml) | toYaml }}
 {{- end }}

@@ -17,7 +17,7 @@ spec:
   imagePullSecrets: {{ toYaml . | nindent 4 }}
   {{- end }}
   securityContext: {{- toYaml $root.Values.podSecurityContext | nindent 4 }}
-  {{- with include "marquee.placement" .of | trim }}
+  {{- with include "marquee.placement" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
   containers:
@@ -29,6 +29,10 @@ spec:
       env:
         {{- include "marquee.environment" $root | nindent 8 }}
         {{- range $name, $value := $root.Files.Get "files/serve-environment.json" | fromJson }}
+        {{- if eq $name "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM" }}
+        {{- /* Behind the algorithm stands more of HAProxy's configuration. */}}
+        {{- $value = printf "%s%s" $root.Values.proxy.balance (trimPrefix "first" $value) }}
+        {{- end }}
         - name: {{ $name }}
           value: {{ $value | quote }}
         {{- end }}
@@ -37,22 +41,49 @@ spec:
         {{- with .of.env }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+      {{- with include "marquee.environmentFrom" $root | trim }}
+      envFrom: {{- . | nindent 8 }}
+      {{- end }}
       ports:
         {{- if eq .component "head" }}
         - {name: gcs-server, containerPort: 6379}
         - {name: dashboard, containerPort: 8265}
         - {name: client, containerPort: 10001}
+        - {name: as-metrics, containerPort: 44217}
+        - {name: dash-metrics, containerPort: 44227}
         {{- end }}
+        - {name: metrics, containerPort: 8080}
         - {name: serve, containerPort: 8000}
       volumeMounts:
-        - {name: data, mountPath: /data}
+        {{- include "marquee.mounts" $root | nindent 8 }}
+        - {name: figures, mountPath: /metrics}
+  {{- if eq .component "worker" }}
+  initContainers:
+    {{- /* With restartPolicy it runs as long as the pod, and its end alone takes no pod out of service. */}}
+    - name: metrics
+      restartPolicy: Always
+      image: {{ include "marquee.image" $root }}
+      imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+      command: [marquee, metrics]
+      args: [--folder=/metrics, --port={{ $root.Values.metrics.port }}]
+      securityContext: {{- toYaml $root.Values.securityContext | nindent 8 }}
+      resources: {{- toYaml $root.Values.metrics.resources | nindent 8 }}
+      ports:
+        - {name: figures, containerPort: {{ $root.Values.metrics.port }}}
+      startupProbe:
+        httpGet: {path: /healthz, port: figures}
+        periodSeconds: 2
+        failureThreshold: 60
+      livenessProbe:
+        httpGet: {path: /healthz, port: figures}
+        periodSeconds: 20
+        timeoutSeconds: 5
+      volumeMounts:
         - {name: figures, mountPath: /metrics}
         - {name: tmp, mountPath: /tmp}
-    {{- /* The sidecar that serves what lies in /metrics stands here: `marquee metrics`. */}}
+  {{- end }}
   volumes:
-    - {{ include "marquee.data.volume" $root | nindent 6 | trim }}
+    {{- include "marquee.volumes" $root | nindent 4 }}
     - name: figures
-      emptyDir: {}
-    - name: tmp
       emptyDir: {}
 {{- end }}

@@ -4,9 +4,9 @@
 {{- $exposures := $serve.exposures | default dict }}
 {{- $folder := ternary "/data/exposures" nil (dig "enabled" true $exposures) }}
 {{- $_ := set $serve "exposures" (merge (dict "folder" $folder) (omit $exposures "enabled")) }}
-{{- $_ = set $serve "registry" "/data/registry" }}
+{{- $_ = set $serve "registry" (include "marquee.registry" .) }}
 {{- $_ = set $serve "traffic" (include "marquee.traffic.address" .) }}
-{{- $_ = set $serve "state_url" (printf "redis://%s/%d" (include "marquee.redis.address" .) (int .Values.redis.database)) }}
+{{- $_ = set $serve "state_url" (include "marquee.redis.url" .) }}
 {{- $_ = set $serve "event_log" "/data/events" }}
 {{- $_ = set $serve "metrics" "/metrics" }}
 {{- $serve | toJson }}
