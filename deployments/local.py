@@ -16,7 +16,7 @@ from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from deployments.graph import application, build
 from deployments.local_settings import READY, LocalArgs
-from deployments.proxy_patience import SILENCE_S
+from deployments.proxy_patience import IDLE_S
 from deployments.settings import GraphArgs
 from recsys.core.errors import UnavailableError
 
@@ -75,7 +75,7 @@ def run(args: LocalArgs) -> None:
         _node_ip_address="127.0.0.1",
     )
     try:
-        serve.start(http_options={"host": args.host, "port": args.port, "keep_alive_timeout_s": SILENCE_S})
+        serve.start(http_options={"host": args.host, "port": args.port, "keep_alive_timeout_s": IDLE_S})
         deploy(args.graph)
         sys.stdout.write(f"{READY}\n")
         sys.stdout.flush()

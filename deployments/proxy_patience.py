@@ -17,7 +17,11 @@ REQUEST_S = 10
 """So long may head and body of a request take; HAProxy keeps it to itself until then, up to 64 KiB."""
 
 SILENCE_S = 30
-"""So long may a client neither send nor read anything, and an idle connection stay open."""
+"""So long may a client neither send nor read anything while a request is under way."""
+
+IDLE_S = 75
+"""So long may a connection rest between requests: longer than the 60 s of the usual load balancers, for a
+request that is sent while its connection is being closed is lost."""
 
 QUEUE_S = 1
 """So long does a request wait in HAProxy for a router, when all have as many as they may."""

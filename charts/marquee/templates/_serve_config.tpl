@@ -25,7 +25,7 @@ proxy_location: EveryNode
 http_options:
   host: 0.0.0.0
   port: 8000
-  keep_alive_timeout_s: 30
+  keep_alive_timeout_s: 75  # deployments/proxy_patience.py says why
 applications:
   - name: marquee
     route_prefix: /
