@@ -40,8 +40,8 @@ test-slow: install  ## Tests that take more than a few seconds each.
 test-serve: install  ## Tests against a running graph.
 	$(BIN)/pytest -m "serve and not cluster" --durations=12
 
-test-cluster: install  ## Tests on the Kubernetes that KUBECONFIG points to.
-	$(BIN)/pytest -m cluster
+test-cluster: install  ## Tests on the Kubernetes that KUBECONFIG points to, else on one that comes and goes (../shared/cluster).
+	.ci/cluster $(BIN)/pytest -m cluster --durations=12
 
 check: lint types layers  ## Everything that needs no running code.
 
