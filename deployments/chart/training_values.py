@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from deployments.chart.kubernetes_values import Resources
+from deployments.chart.kubernetes_values import ChartModel, Resources
 from deployments.chart.placement import Placement
 from recsys.training.two_stage import TrainingConfig
 
@@ -38,5 +38,14 @@ class Training(Placement):
     """So many jobs of the past can be looked at."""
     kept_failed: NonNegativeInt
     """So many that failed, too."""
+    resources: Resources
+    """Of its container."""
+
+
+class Test(ChartModel):
+    """What ``helm test`` does."""
+
+    at_most_seconds: PositiveInt
+    """It waits so long for the wanted bundle to answer."""
     resources: Resources
     """Of its container."""

@@ -18,7 +18,7 @@ from deployments.chart.network_values import Disruption, Ingress, NetworkPolicy,
 from deployments.chart.placement import Placement
 from deployments.chart.ray_values import Ray
 from deployments.chart.storage_values import ExposuresKey, Persistence, Redis, Registry
-from deployments.chart.training_values import Training
+from deployments.chart.training_values import Test, Training
 from deployments.chart.watching_values import Metrics
 from deployments.settings import GraphArgs
 from recsys.core.settings import FrozenModel
@@ -184,6 +184,8 @@ class ChartValues(ChartModel):
     """Figures."""
     training: Training
     """New bundles."""
+    test: Test
+    """``helm test``."""
     demo: Demo
     """A first look."""
     service_accounts: ServiceAccounts
