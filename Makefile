@@ -93,8 +93,8 @@ lock: install  ## Resolve the newest allowed versions anew (needs uv).
 	  --constraint $(LOCK) --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  --no-emit-package xgboost --no-emit-package nvidia-nccl-cu12 -o $(IMAGE_LOCK)
 
-chart: install  ## Write what the Helm chart takes from the program: the schema of its values, Ray's variables.
-	$(BIN)/python -m deployments.chart charts/marquee
+chart: install  ## Write what the Helm charts take from the program: schemas of values, Ray's variables, tables.
+	$(BIN)/python -m deployments.chart charts
 
 clean:  ## Remove what the targets made, bundles and state included.
 	rm -rf .venv .marquee .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
