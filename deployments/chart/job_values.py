@@ -11,6 +11,7 @@ from deployments.chart.kubernetes_values import (
     EnvironmentVariable,
     Labels,
     LocalName,
+    ObjectName,
     PodSecurity,
     Resources,
     Toleration,
@@ -71,9 +72,9 @@ class JobRay(ChartModel):
 class JobValues(ChartModel):
     """Values of the chart marquee-job."""
 
-    name_override: str
+    name_override: ObjectName
     """Instead of the chart's name."""
-    fullname_override: str
+    fullname_override: ObjectName
     """Instead of release and chart name."""
     common_labels: Labels
     """On every object."""

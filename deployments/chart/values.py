@@ -11,6 +11,7 @@ from deployments.chart.kubernetes_values import (
     EnvironmentVariable,
     Labels,
     LocalName,
+    ObjectName,
     PodSecurity,
     Resources,
 )
@@ -134,9 +135,9 @@ class Demo(ChartModel):
 class ChartValues(ChartModel):
     """Values of the chart marquee."""
 
-    name_override: str
+    name_override: ObjectName
     """Instead of the chart's name."""
-    fullname_override: str
+    fullname_override: ObjectName
     """Instead of release and chart name; cut at 47 characters, as KubeRay demands."""
     common_labels: Labels
     """On every object."""
