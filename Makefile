@@ -9,7 +9,7 @@ PORT ?= 8000
 # Threads that spin while they wait cost more than they bring when cores are shared.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help autoscaling soak install run test test-quick test-slow test-serve test-cluster check lint format types layers bench overload drill scale accuracy lock clean
+.PHONY: help autoscaling soak install run test test-quick test-slow test-serve test-cluster check lint format types layers bench overload drill scale accuracy lock dashboards clean
 .DEFAULT_GOAL := help
 
 help:  ## Print the targets.
@@ -87,6 +87,9 @@ accuracy: install  ## The accuracy tables of docs/evaluation, both protocols (ab
 lock: install  ## Resolve the newest allowed versions anew (needs uv).
 	uv pip compile pyproject.toml --all-extras --upgrade --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --no-emit-package nvidia-nccl-cu12 -o $(LOCK)
+
+dashboards: install  ## Write the Grafana dashboards of the chart from deployments/dashboards.
+	$(BIN)/python -m deployments.dashboards charts/marquee/files/dashboards
 
 clean:  ## Remove what the targets made, bundles and state included.
 	rm -rf .venv .marquee .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
