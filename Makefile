@@ -3,13 +3,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := requirements.lock
+IMAGE_LOCK := requirements-image.lock
 DATA ?=
 BENCH ?=
 PORT ?= 8000
 # Threads that spin while they wait cost more than they bring when cores are shared.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help autoscaling soak install run test test-quick test-slow test-serve test-cluster check lint format types layers bench overload drill scale accuracy lock dashboards clean
+.PHONY: help autoscaling soak install run test test-quick test-slow test-serve test-cluster check lint format types layers bench overload drill scale accuracy lock chart clean
 .DEFAULT_GOAL := help
 
 help:  ## Print the targets.
@@ -87,8 +88,13 @@ accuracy: install  ## The accuracy tables of docs/evaluation, both protocols (ab
 lock: install  ## Resolve the newest allowed versions anew (needs uv).
 	uv pip compile pyproject.toml --all-extras --upgrade --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --no-emit-package nvidia-nccl-cu12 -o $(LOCK)
+	printf 'hatchling\nxgboost-cpu==%s\n' "$$(sed -nE 's/^xgboost==([^ ]+).*/\1/p' $(LOCK))" \
+	  | uv pip compile pyproject.toml - --extra serve --extra redis --extra kubernetes --extra objects --extra loadtest \
+	  --constraint $(LOCK) --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	  --no-emit-package xgboost --no-emit-package nvidia-nccl-cu12 -o $(IMAGE_LOCK)
 
-dashboards: install  ## Write the Grafana dashboards of the chart from deployments/dashboards.
+chart: install  ## Write what the Helm chart takes from the program: the schema of its values, Ray's variables, dashboards.
+	$(BIN)/python -m deployments.chart charts/marquee
 	$(BIN)/python -m deployments.dashboards charts/marquee/files/dashboards
 
 clean:  ## Remove what the targets made, bundles and state included.

@@ -138,7 +138,7 @@ class AnswerCache:
     @property
     def is_on(self) -> bool:
         """Whether anything is ever kept."""
-        return self._settings.on
+        return self._settings.enabled
 
     @property
     def n_entries(self) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from deployments.proxy_patience import SILENCE_S, max_connections, with_patience
+from deployments.proxy_patience import max_connections
+from deployments.serve_environment import SERVE_ENVIRONMENT
 from deployments.settings import GraphArgs
 from recsys.core.errors import FieldError
 from recsys.core.settings import FrozenModel
@@ -32,7 +33,7 @@ class LocalArgs(FrozenModel):
 
 
 def serve_environment(folder: Path) -> dict[str, str]:
-    """Return how Ray Serve is set up; docs/decisions/serving-graph.md has the figures behind it.
+    """Return how Ray Serve is set up on this machine, beside whatever else runs here.
 
     Args:
         folder: for HAProxy's sockets; a short path.
@@ -40,19 +41,9 @@ def serve_environment(folder: Path) -> dict[str, str]:
     proxy = folder / "p"  # Ray adds 56 characters, and HAProxy takes no path of more than 97
     metrics, stats, fallback_http, fallback_grpc = free_ports(4)
     return {
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        # One router gathers the larger batches; the other stands by, and gets the retries when it dies.
-        "RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": with_patience("first"),
-        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(SILENCE_S),
-        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": str(SILENCE_S),
+        **SERVE_ENVIRONMENT,
         "RAY_SERVE_HAPROXY_MAXCONN": str(max_connections()),
-        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # or a Python process reads a line of every request
         "RAY_SERVE_HAPROXY_NBTHREAD": str(min(4, max(1, (os.cpu_count() or 1) // 2))),
-        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
-        "RAY_SERVE_HAPROXY_RETRIES": "3",
-        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "65536",  # only requests that fit into it are tried again
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",  # as HAProxy learns here within one who leaves
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(proxy / "c"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(proxy / "a"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(proxy / "m"),
@@ -62,11 +53,6 @@ def serve_environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats),
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_http),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
-        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # its own 0.1 s costs 4 % of a core
-        "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",  # ours go another way
-        "RAY_prestart_worker_first_driver": "0",
-        "RAY_worker_niceness": "0",  # Ray makes its workers yield to everybody; these here answer people
-        "RAY_USAGE_STATS_ENABLED": "0",
     }
 
 

@@ -73,7 +73,7 @@ class Router:
         self._clock = clock
         self._stages = stages
         self._state = StateReader(state, clock)
-        self.cache = cache or AnswerCache(CacheSettings(on=False), clock)
+        self.cache = cache or AnswerCache(CacheSettings(enabled=False), clock)
         self._exposures = exposures
         self._reading = Guard("state", "", deadlines.state_s, breaker, clock)
         self._recall = {lane: Guard("recall", lane, deadlines.recall_s, breaker, clock) for lane in stages}

@@ -101,7 +101,7 @@ class ExposureSettings(FrozenModel):
 class CacheSettings(FrozenModel):
     """Lists that are kept for whoever asks the same again."""
 
-    on: bool = True
+    enabled: bool = True  # not "on", which YAML takes for true
     """False: every list is computed afresh."""
 
     ttl_s: PositiveFloat = 10.0

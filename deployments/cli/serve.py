@@ -83,7 +83,7 @@ def main(
             "autoscaling": _autoscaling(routers, per_stage, autoscale_to),
             "batch": BatchSettings(max_in_flight=in_flight),
             "overload": OverloadSettings(when_full=when_full),
-            "cache": CacheSettings(on=cache),
+            "cache": CacheSettings(enabled=cache),
             "exposures": _aged(args.exposures, exposure_age),
             "faults": {} if faults is None else read_faults(faults),
         }

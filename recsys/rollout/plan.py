@@ -5,7 +5,14 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from recsys.core.errors import DataFormatError
 from recsys.core.settings import FrozenModel
@@ -23,7 +30,18 @@ def _seconds(value: object) -> object:
     return value if match is None else float(match[1]) * _SECONDS[match[2]]
 
 
-Duration = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_seconds)]
+_DURATION_SCHEMA: Final = {
+    "anyOf": [
+        {"type": "number", "minimum": 0},
+        {"type": "string", "pattern": f"^\\s*{_DURATION.pattern}\\s*$"},
+    ]
+}
+Duration = Annotated[
+    float,
+    Field(ge=0, allow_inf_nan=False),
+    BeforeValidator(_seconds),
+    WithJsonSchema(_DURATION_SCHEMA, mode="validation"),
+]
 
 
 class Step(FrozenModel):

@@ -23,7 +23,7 @@ from recsys.rollout.state import Phase, RolloutState
 from recsys.rollout.traffic import TrafficDocument, first_document
 
 _SALT = "marquee"
-_RAISE = "raise rollout.attempt in the values to try it again"
+_RAISE = "raise model.attempt in the values to try it again"
 
 
 class Wanted(FrozenModel):

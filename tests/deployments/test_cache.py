@@ -169,7 +169,7 @@ def test_a_forgotten_user_has_no_list_left_nor_gets_one_that_was_on_its_way() ->
 
 
 def test_a_cache_that_is_off_keeps_nothing() -> None:
-    cache, _ = made(on=False)
+    cache, _ = made(enabled=False)
     cache.put(BASE, answer("i1"), 0.0)
     assert cache.n_entries == 0
 

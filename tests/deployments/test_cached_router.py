@@ -304,7 +304,7 @@ def test_whatever_happens_a_cached_router_answers_as_one_without(
 
 @pytest.mark.parametrize("user_id", ["ada", None])
 def test_off_means_that_every_list_is_computed(replica_of: Replicas, user_id: str | None) -> None:
-    replica = replica_of(cache=cache(on=False))
+    replica = replica_of(cache=cache(enabled=False))
     for _ in range(3):
         answers(replica, question(user_id=user_id))
     assert replica.stages.batches == [1, 1, 1]

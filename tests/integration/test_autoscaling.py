@@ -48,7 +48,7 @@ def graph(
             "recall": fraction,
             "ranking": fraction,
             "autoscaling": _SCALING,
-            "cache": CacheSettings(on=False),  # the same few users ask: it would leave the stages idle
+            "cache": CacheSettings(enabled=False),  # the same few users ask: it would leave the stages idle
         }
     )
     begin_traffic(args)

@@ -105,7 +105,7 @@ def running(
     home = tmp_path_factory.mktemp("rollout")
     other = trainer(home / "registry")(6)
     patient = Deadlines(state_s=30.0, recall_s=30.0, ranking_s=30.0)  # a busy machine is no fault of a canary
-    args = graph_args(home).model_copy(update={"cache": CacheSettings(on=False), "deadlines": patient})
+    args = graph_args(home).model_copy(update={"cache": CacheSettings(enabled=False), "deadlines": patient})
     begin_traffic(args)
     with running_graph(args, host="127.0.0.1", port=free_ports(1)[0]) as graph:
         yield Running(graph.address, args, open_registry(args.registry).resolve("stable"), other)

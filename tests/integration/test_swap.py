@@ -19,7 +19,7 @@ from recsys.registry.local import LocalRegistry
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
 
 _PATIENCE = {  # a busy machine makes answers late; what is left over is the fault of the swap
-    "cache": CacheSettings(on=False),  # new users have one answer: nothing would reach the stages
+    "cache": CacheSettings(enabled=False),  # new users have one answer: nothing would reach the stages
     "deadlines": Deadlines(state_s=30.0, recall_s=30.0, ranking_s=30.0),
     "overload": OverloadSettings(max_wait_s=60.0),
 }
@@ -34,7 +34,7 @@ def test_swapping_bundles_under_load_fails_and_degrades_nothing(
     home = tmp_path_factory.mktemp("swap")
     train = trainer(home / "registry")
     first = LocalRegistry(home / "registry").resolve("stable")
-    uncached = {"cache": CacheSettings(on=False)}  # every list is to need the bundle
+    uncached = {"cache": CacheSettings(enabled=False)}  # every list is to need the bundle
     args = graph_args(home).model_copy(update={"router": Replicas(replicas=1), **uncached, **_PATIENCE})
     begin_traffic(args)
     with running_graph(args, host="127.0.0.1", port=free_ports(1)[0]) as graph:

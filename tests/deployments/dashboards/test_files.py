@@ -45,7 +45,7 @@ def asked_for() -> set[str]:
 
 @every_dashboard
 def test_the_chart_has_what_the_code_makes(name: str) -> None:
-    assert (CHART / "dashboards" / name).read_text() == dashboard_files()[name], "run: make dashboards"
+    assert (CHART / "dashboards" / name).read_text() == dashboard_files()[name], "run: make chart"
 
 
 def test_the_chart_has_no_dashboard_that_no_code_makes(tmp_path: Path) -> None:

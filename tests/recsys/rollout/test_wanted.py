@@ -115,7 +115,7 @@ def test_what_was_taken_back_comes_again_only_by_another_attempt_or_plan() -> No
     blocked = Move(
         Action.BLOCKED,
         f"bundle {B} was taken back: too slow",
-        "raise rollout.attempt in the values to try it again",
+        "raise model.attempt in the values to try it again",
     )
     assert move(bad, wanted(B)) == blocked
     noted = move(bad, wanted(A))
