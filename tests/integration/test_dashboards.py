@@ -165,11 +165,9 @@ def rollout(args: GraphArgs, url: str, bundle: str) -> Iterator[None]:
 
 
 @contextmanager
-def scraped(graph: RunningGraph, folder: Path) -> Iterator[Prometheus]:
+def scraped(graph: RunningGraph, ray: int, folder: Path) -> Iterator[Prometheus]:
     """Run the exporter of a pod, and a Prometheus that scrapes it and Ray, with our alerts."""
-    session = graph.replica_logs.parents[1]
     ours, own = free_ports(2)
-    (ray,) = (int(path.read_text()) for path in session.glob("metrics_export_port_*"))
     targets = [f"127.0.0.1:{port}" for port in (ours, ray)]
     scrape = {"job_name": JOB, "static_configs": [{"targets": targets, "labels": LABELS}]}
     config = {
@@ -179,7 +177,7 @@ def scraped(graph: RunningGraph, folder: Path) -> Iterator[Prometheus]:
     }
     written = folder / "prometheus.yml"
     written.write_text(json.dumps(config))  # JSON is YAML
-    figures = session.parents[1] / "metrics"
+    figures = graph.replica_logs.parents[3] / "metrics"
     with ExitStack() as stack:
         stack.enter_context(
             process(*MARQUEE, "metrics", "--folder", str(figures), "--host", "127.0.0.1", "--port", str(ours))
@@ -205,10 +203,12 @@ def prometheus(
     args = graph_args(home)
     begin_traffic(args)
     with ExitStack() as stack:
-        graph = stack.enter_context(running_graph(args, host="127.0.0.1", port=free_ports(1)[0]))
+        port, ray = free_ports(2)
+        running = running_graph(args, host="127.0.0.1", port=port, ray_metrics_port=ray)
+        graph = stack.enter_context(running)
         stack.enter_context(rollout(args, graph.address, other))
         stack.enter_context(loaded(graph.address))
-        found = stack.enter_context(scraped(graph, home))
+        found = stack.enter_context(scraped(graph, ray, home))
         wait_for_all(found)
         yield found
 
