@@ -21,7 +21,10 @@ from grafana_foundation_sdk.models.common import (
     VisibilityMode,
 )
 from grafana_foundation_sdk.models.dashboard import (
+    DashboardSpecialValueMapOptions,
     DataSourceRef,
+    SpecialValueMap,
+    SpecialValueMatch,
     Threshold,
     ThresholdsMode,
     ValueMap,
@@ -30,6 +33,11 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 SOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+_NOTHING: Final = SpecialValueMap(
+    DashboardSpecialValueMapOptions(SpecialValueMatch.NA_N, ValueMappingResult("no traffic"))
+)
+"""A share of nothing is no number."""
 
 Panel = Timeseries | Stat | StateTimeline
 _Kind = TypeVar("_Kind", Timeseries, Stat, StateTimeline)
@@ -101,8 +109,7 @@ def number(
         .color_mode(BigValueColorMode.VALUE)
         .text_mode(BigValueTextMode.VALUE)
         .thresholds(_steps(limits or {}))
-        .mappings(_words(says or {}))
-        .no_value("nothing")
+        .mappings([*_words(says or {}), _NOTHING])
     )
 
 

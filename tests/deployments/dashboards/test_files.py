@@ -84,6 +84,16 @@ def test_every_panel_says_what_it_shows_and_in_which_unit(name: str) -> None:
 
 
 @every_dashboard
+def test_a_number_of_a_service_that_nobody_asks_is_no_traffic(name: str) -> None:
+    for panel in panels(name):
+        if panel["type"] == "stat" and panel["options"]["textMode"] == "value":
+            (said,) = [
+                one for one in panel["fieldConfig"]["defaults"]["mappings"] if one["type"] == "special"
+            ]
+            assert said["options"] == {"match": "nan", "result": {"text": "no traffic"}}
+
+
+@every_dashboard
 def test_several_lines_have_names(name: str) -> None:
     for panel in panels(name):
         if panel["type"] != "stat":
