@@ -93,8 +93,9 @@ lock: install  ## Resolve the newest allowed versions anew (needs uv).
 	  --constraint $(LOCK) --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  --no-emit-package xgboost --no-emit-package nvidia-nccl-cu12 -o $(IMAGE_LOCK)
 
-chart: install  ## Write what the Helm chart takes from the program: the schema of its values, Ray's variables.
+chart: install  ## Write what the Helm chart takes from the program: the schema of its values, Ray's variables, dashboards.
 	$(BIN)/python -m deployments.chart charts/marquee
+	$(BIN)/python -m deployments.dashboards charts/marquee/files/dashboards
 
 clean:  ## Remove what the targets made, bundles and state included.
 	rm -rf .venv .marquee .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
