@@ -171,13 +171,21 @@ def _latency(q: float) -> Panel:
 
 def _shadow() -> Row:
     return Row(
-        "The lane that works unseen",
+        "The lane that works unseen, or takes turns",
         (
             lines(
                 "Requests by fate",
                 "Left out: two batches were under way already.",
                 "reqps",
                 Query(or_none(rate("marquee_shadow_total", "fate"), "fate"), "{{fate}}"),
+                width=6,
+            ),
+            lines(
+                "Interleaved lists by fate",
+                "Left out: one of the two lanes had something missing, so the stable list was shown.",
+                "reqps",
+                Query(or_none(rate("marquee_interleaved_total", "fate"), "fate"), "{{fate}}"),
+                width=6,
             ),
             lines(
                 "Overlap",
@@ -185,6 +193,7 @@ def _shadow() -> Row:
                 "percentunit",
                 Query(mean("marquee_shadow_overlap"), "mean"),
                 Query(quantile(0.1, "marquee_shadow_overlap"), "lowest tenth at most"),
+                width=6,
                 most=1.0,
             ),
             lines(
@@ -193,6 +202,7 @@ def _shadow() -> Row:
                 "s",
                 Query(quantile(0.5, "marquee_arm_seconds", where='arm="shadow"'), "half within"),
                 Query(quantile(0.95, "marquee_arm_seconds", where='arm="shadow"'), "95 of 100 within"),
+                width=6,
             ),
         ),
     )

@@ -67,9 +67,7 @@ class Exposure(NamedTuple):
     item_ids: Sequence[str]  # the top first
     scores: Sequence[float]
     sources: Sequence[str]
-    propensities: Sequence[
-        float
-    ]  # chance the live policy had of showing each item there, in (0, 1]; nan: unknown
+    propensities: Sequence[float]  # chance the live policy had of showing each item there, in (0, 1]; or nan
     session_pseudonym: str | None = None  # of a session that nobody is named for
     experiments: Sequence[str] = ()  # "name=arm" of each experiment in which chance dealt the arm
     teams: Sequence[str] = ()  # of an interleaved list: the arm that picked each item
