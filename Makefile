@@ -72,7 +72,7 @@ soak: install  ## Steady load for 10 minutes (SECONDS=): fails when memory grows
 overload: install  ## Up to three times the capacity, shed and popular; plots in docs/performance/.
 	@$(BIN)/marquee overload --out docs/performance
 
-drill: install  ## A good canary and five bad ones, rolled out on the real service under load (about 10 minutes).
+drill: install  ## A good canary and six bad ones, rolled out on the real service under load (about 12 minutes).
 	@$(BIN)/marquee drill
 
 scale: install  ## 10,000 against 1,000,000 simulated users: time and memory of every step.

@@ -33,7 +33,7 @@ PLAN: Final = RolloutPlan(
 PREFERENCE: Final = Guardrail(metric="preference", compare="value", limit=0.48, min_sample=50)
 TURNS_FIRST: Final = PLAN.model_copy(
     update={
-        "steps": (Step(share=0.0, interleave=1.0, min_time=5.0, min_exposures=300), *PLAN.steps),
+        "steps": (Step(share=0.0, interleave=1.0, min_time=5.0, min_exposures=3_000), *PLAN.steps),
         "guardrails": (*PLAN.guardrails, PREFERENCE),
     }
 )
