@@ -82,7 +82,8 @@ def test_every_path_stands_with_and_without_its_version(replica_of: Replicas, pa
     answer = call(replica_of(), "POST", path, {"user_id": "ada", "top_n": 2})
     assert shown(answer) == ["i3", "i4"]
     assert set(answer.json()) == {
-        "request_id", "items", "arm", "bundle", "cursor", "degraded", "cached", "override", "experiments", "teams",
+        "request_id", "items", "arm", "bundle", "cursor", "degraded", "cached", "override", "experiments",
+        "teams",
     }  # fmt: skip
 
 
