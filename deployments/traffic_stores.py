@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
-
 from deployments.kubernetes.address import SCHEME, ConfigMapAddress
 from recsys.core.errors import FieldError
+from recsys.core.settings import PATH_TOO, checked_by
 from recsys.rollout.traffic_file import FileTrafficStore
 from recsys.rollout.traffic_store import TrafficStore
 
@@ -54,16 +53,5 @@ def check_address(text: str) -> str:
     return text
 
 
-def _from_path(given: object) -> object:
-    return str(given) if isinstance(given, Path) else given
-
-
-def _checked(text: str) -> str:
-    try:
-        return check_address(text)
-    except FieldError as error:
-        raise ValueError(f"got {error.got}; expected {error.expected}") from error
-
-
-TrafficAddress = Annotated[str, BeforeValidator(_from_path), AfterValidator(_checked)]
+TrafficAddress = Annotated[str, PATH_TOO, checked_by(check_address)]
 """Of a traffic document, in settings; a path is fine too."""

@@ -4,11 +4,12 @@ The document is changed only by the pure functions here; a store replaces it as 
 channel never changes without its line of history, whenever a process dies.
 """
 
+from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, ValidationError
 
-from recsys.core.errors import ConflictError, FieldError, NotFoundError
+from recsys.core.errors import ConflictError, DataFormatError, FieldError, NotFoundError
 from recsys.core.settings import FrozenModel
 from recsys.registry.manifest import NAME_PATTERN
 
@@ -59,6 +60,25 @@ class Channels(FrozenModel):
     def naming(self, bundle: str) -> tuple[Channel, ...]:
         """Return the channels that name this bundle."""
         return tuple(channel for channel in CHANNELS if self.named_by(channel) == bundle)
+
+
+def channels_of(content: bytes, where: str | Path) -> Channels:
+    """Return the channels as they were written.
+
+    Raises:
+        DataFormatError: they were changed by hand and cannot be used.
+    """
+    try:
+        return Channels.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        found = f"{'.'.join(str(part) for part in first['loc']) or 'content'}: {first['msg']}"
+        raise DataFormatError(where, "the channels of a registry", found) from error
+
+
+def to_bytes(channels: Channels) -> bytes:
+    """Return the channels as they are written."""
+    return channels.model_dump_json(indent=2).encode() + b"\n"
 
 
 def promote(

@@ -8,7 +8,7 @@ share its pages, and a bundle that was loaded once can be loaded again while the
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from recsys.core.durable import locked, sync_file
-from recsys.core.errors import BundleError, ConflictError, CorruptBundleError
-from recsys.registry import channels as moves
-from recsys.registry import references
+from recsys.core.errors import ConflictError, CorruptBundleError
 from recsys.registry.bucket import Bucket
 from recsys.registry.bundle import BundleWriter
-from recsys.registry.channels import Channels
+from recsys.registry.channels import Channels, channels_of, to_bytes
 from recsys.registry.manifest import MANIFEST_FILE, NAME_PATTERN, Manifest
+from recsys.registry.named import NamedBundles
 from recsys.registry.reader import open_bundle
 from recsys.registry.staging import staging_folder
 from recsys.registry.store import BundleInfo
@@ -37,7 +36,7 @@ _AT_ONCE = 4
 _TRIES = 20  # others may move channels too
 
 
-class ObjectRegistry:
+class ObjectRegistry(NamedBundles):
     """A :class:`~recsys.registry.store.Registry` in a bucket.
 
     Every method raises UnavailableError when the bucket cannot be reached or refuses.
@@ -70,15 +69,6 @@ class ObjectRegistry:
             self._upload(written)
         return BundleRef(written.name, written.path, is_new)
 
-    def resolve(self, ref: str) -> str:
-        """Return the full name of the bundle that ``ref`` means: a channel, a name, or the beginning of one.
-
-        Raises:
-            NotFoundError: there is no such bundle, or the channel names none.
-            FieldError: several bundles begin with ``ref``.
-        """
-        return references.resolve(ref, self._names(), self.channels)
-
     def get(self, ref: str) -> Path:
         """Return a folder of this machine that holds the bundle, downloaded and verified if it was not there.
 
@@ -97,56 +87,15 @@ class ObjectRegistry:
             self._forget(but=name)
         return self._cache / name
 
-    def list(self) -> list[BundleInfo]:
-        """Return all bundles, the newest first, those that cannot be read at the end."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            infos = [*pool.map(self._info, self._names())]
-        return sorted(infos, key=lambda info: -(info.manifest.created_s if info.manifest else -1.0))
-
     def channels(self) -> Channels:
-        """Return what the channels name now, and their history.
-
-        Raises:
-            DataFormatError: they were changed by hand and cannot be used.
-        """
+        """Return what the channels name now; see :class:`~recsys.registry.named.NamedBundles`."""
         return self._versioned_channels()[0]
-
-    def promote(self, ref: str, channel: str, *, expected: str | None, by: str, now_s: float) -> Channels:
-        """Let a channel name another bundle; see :func:`~recsys.registry.channels.promote`.
-
-        Raises:
-            ConflictError: the channel does not name ``expected`` any more.
-            FieldError: no such channel, or several bundles begin with ``ref``.
-            NotFoundError: there is no such bundle.
-            BundleError: its manifest cannot be used.
-        """
-        bundle = self.resolve(ref)
-        self._manifest(bundle)
-        return self._change(
-            lambda now: moves.promote(now, bundle, channel, expected=expected, by=by, now_s=now_s)
-        )
-
-    def rollback(self, *, expected: str, by: str, now_s: float) -> Channels:
-        """Swap ``stable`` and ``previous``; see :func:`~recsys.registry.channels.rollback`.
-
-        Raises:
-            ConflictError: ``stable`` does not name ``expected`` any more.
-            NotFoundError: nothing was stable before, or it is gone.
-            BundleError: the manifest of the bundle to go back to cannot be used.
-        """
-
-        def change(now: Channels) -> Channels:
-            after = moves.rollback(now, expected=expected, by=by, now_s=now_s)
-            self._manifest(self.resolve(after.stable or ""))
-            return after
-
-        return self._change(change)
 
     def _change(self, change: Callable[[Channels], Channels]) -> Channels:
         for _ in range(_TRIES):
             before, version = self._versioned_channels()
             after = change(before)
-            if after is before or self._bucket.swap(_CHANNELS, references.to_bytes(after), version):
+            if after is before or self._bucket.swap(_CHANNELS, to_bytes(after), version):
                 return after
         raise ConflictError("channels", "a moment without other changes", f"{_TRIES} changes by others")
 
@@ -155,7 +104,7 @@ class ObjectRegistry:
         if found is None:
             return Channels(), None
         content, version = found
-        return references.channels_of(content, f"{self._bucket.address}/{_CHANNELS}"), version
+        return channels_of(content, f"{self._bucket.address}/{_CHANNELS}"), version
 
     def _names(self) -> tuple[str, ...]:
         found = map(_MANIFEST.match, self._bucket.paths("bundles"))
@@ -167,14 +116,12 @@ class ObjectRegistry:
             raise CorruptBundleError(name, MANIFEST_FILE, "missing")
         return found[0]
 
-    def _manifest(self, name: str) -> Manifest:
-        return _manifest_of(name, self._manifest_bytes(name))
+    def _read_manifest(self, name: str) -> Manifest:
+        return Manifest.parse(name, self._manifest_bytes(name))
 
-    def _info(self, name: str) -> BundleInfo:
-        try:
-            return BundleInfo(name, self._manifest(name), None)
-        except BundleError as error:
-            return BundleInfo(name, None, str(error))
+    def _infos(self, names: Sequence[str]) -> Sequence[BundleInfo]:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return [*pool.map(self._info, names)]
 
     def _upload(self, bundle: BundleRef) -> None:
         def put(file: str) -> None:
@@ -186,8 +133,6 @@ class ObjectRegistry:
         put(MANIFEST_FILE)
 
     def _download(self, name: str) -> None:
-        manifest = self._manifest_bytes(name)
-
         def fetch(file: str) -> None:
             target = folder / file
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -196,9 +141,9 @@ class ObjectRegistry:
 
         with staging_folder(self._cache) as folder:
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                for _ in pool.map(fetch, _manifest_of(name, manifest).files):
+                for _ in pool.map(fetch, self._manifest(name).files):
                     pass
-            (folder / MANIFEST_FILE).write_bytes(manifest)
+            (folder / MANIFEST_FILE).write_bytes(self._manifest_bytes(name))
             open_bundle(folder, feature_schema=None)  # verifies every byte
             folder.rename(self._cache / name)
         sync_file(self._cache)
@@ -209,10 +154,3 @@ class ObjectRegistry:
         for path in sorted(kept, key=lambda path: -path.stat().st_mtime)[self._n_kept :]:
             if path.name != but:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def _manifest_of(name: str, content: bytes) -> Manifest:
-    manifest = Manifest.parse(name, content)
-    if manifest.name != name:
-        raise CorruptBundleError(name, MANIFEST_FILE, f"belongs to bundle {manifest.name}")
-    return manifest

@@ -5,9 +5,8 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
-
 from recsys.core.errors import FieldError
+from recsys.core.settings import PATH_TOO, checked_by
 from recsys.registry.local import LocalRegistry
 from recsys.registry.store import Registry
 
@@ -65,16 +64,5 @@ def _cache_of(address: str) -> Path:
     return folder / hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
-def _from_path(given: object) -> object:
-    return str(given) if isinstance(given, Path) else given
-
-
-def _checked(text: str) -> str:
-    try:
-        return check_address(text)
-    except FieldError as error:
-        raise ValueError(f"got {error.got}; expected {error.expected}") from error
-
-
-RegistryAddress = Annotated[str, BeforeValidator(_from_path), AfterValidator(_checked)]
+RegistryAddress = Annotated[str, PATH_TOO, checked_by(check_address)]
 """Of a registry, in settings; a path is fine too."""
