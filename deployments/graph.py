@@ -71,6 +71,7 @@ def _options(args: GraphArgs, replicas: Replicas, scaling: AutoscalingConfig | N
     return {
         **size,
         "max_ongoing_requests": replicas.in_flight,
+        "max_replicas_per_node": replicas.max_per_node,
         "logging_config": LoggingConfig(log_level="WARNING", enable_access_log=False),  # /metrics counts
         "ray_actor_options": {"num_cpus": replicas.cpus, "runtime_env": {"env_vars": environment}},
     }

@@ -20,6 +20,9 @@ spec:
   {{- with include "marquee.placement" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
+  {{- if eq .component "worker" }}
+  terminationGracePeriodSeconds: 75
+  {{- end }}
   containers:
     - name: ray-{{ .component }}
       image: {{ include "marquee.image" $root }}
@@ -54,6 +57,17 @@ spec:
         {{- end }}
         - {name: metrics, containerPort: 8080}
         - {name: serve, containerPort: 8000}
+      {{- if eq .component "worker" }}
+      lifecycle:
+        preStop:
+          exec:
+            # Ray moves replicas and HAProxy's clients elsewhere before the pod goes; bash passes no signal on.
+            command:
+              - bash
+              - -c
+              - timeout 15 ray drain-node --address "$RAY_ADDRESS" --reason DRAIN_NODE_REASON_PREEMPTION
+                --reason-message "the pod goes" --deadline-remaining-seconds 45; sleep 40; ray stop --force
+      {{- end }}
       volumeMounts:
         {{- include "marquee.mounts" $root | nindent 8 }}
         - {name: figures, mountPath: /metrics}

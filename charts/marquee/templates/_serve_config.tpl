@@ -3,6 +3,12 @@
 {{- $serve := deepCopy .Values.serve }}
 {{- $exposures := $serve.exposures | default dict }}
 {{- $folder := ternary "/data/exposures" nil (dig "enabled" true $exposures) }}
+{{- /* Routers never all in one pod, where there are more; their number is known without autoscaling alone. */}}
+{{- $pods := int .Values.ray.worker.minReplicas }}
+{{- if and (gt $pods 1) (kindIs "invalid" $serve.autoscaling) (not (hasKey $serve.router "max_per_node")) }}
+{{- $routers := int ($serve.router.replicas | default 2) }}
+{{- $_ := set $serve.router "max_per_node" (div (add $routers $pods -1) $pods) }}
+{{- end }}
 {{- $_ := set $serve "exposures" (merge (dict "folder" $folder) (omit $exposures "enabled")) }}
 {{- $_ = set $serve "registry" (include "marquee.registry" .) }}
 {{- $_ = set $serve "traffic" (include "marquee.traffic.address" .) }}
