@@ -72,7 +72,7 @@ soak: install  ## Steady load for 10 minutes (SECONDS=): fails when memory grows
 overload: install  ## Up to three times the capacity, shed and popular; plots in docs/performance/.
 	@$(BIN)/marquee overload --out docs/performance
 
-drill: install  ## A good canary and five bad ones, rolled out on the real service under load (about 10 minutes).
+drill: install  ## A good canary and six bad ones, rolled out on the real service under load (about 12 minutes).
 	@$(BIN)/marquee drill
 
 scale: install  ## 10,000 against 1,000,000 simulated users: time and memory of every step.
@@ -93,8 +93,9 @@ lock: install  ## Resolve the newest allowed versions anew (needs uv).
 	  --constraint $(LOCK) --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  --no-emit-package xgboost --no-emit-package nvidia-nccl-cu12 -o $(IMAGE_LOCK)
 
-chart: install  ## Write what the Helm chart takes from the program: the schema of its values, Ray's variables.
-	$(BIN)/python -m deployments.chart charts/marquee
+chart: install  ## Write what the Helm charts take from the program: schemas of values, tables, Ray's variables, dashboards.
+	$(BIN)/python -m deployments.dashboards charts/marquee/files/dashboards
+	$(BIN)/python -m deployments.chart charts
 
 clean:  ## Remove what the targets made, bundles and state included.
 	rm -rf .venv .marquee .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -253,6 +253,8 @@ class RecommendAnswer(_Described):
     the arm that was dealt is killed. Such answers are kept out of statistics."""
     experiments: dict[str, str]
     """The arms of experiments besides the rollout, by experiment; those that were asked for are left out."""
+    teams: list[str]
+    """Of a list in which two bundles take turns: the arm that picked each item; else empty."""
 
 
 class EventResult(_Described):

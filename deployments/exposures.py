@@ -1,6 +1,7 @@
 """What the router leaves behind of its answers: handed over once per batch, written elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import nan
 from typing import NamedTuple
 
 from deployments.metrics import EXPOSURES
@@ -12,7 +13,7 @@ from recsys.eventlog.exposure_writer import ExposureThread, ExposureWriter, Fate
 
 _ANSWER_BYTES = 1_024  # of what is held of an answer in memory, ids of any length included
 _ITEM_BYTES = 160
-_CERTAIN = 1.0  # lists are deterministic: what was shown would always have been
+_CERTAIN = 1.0  # lists are deterministic, but for those in which two lanes take turns
 
 
 class _Held(NamedTuple):
@@ -31,6 +32,7 @@ class _Held(NamedTuple):
     experiments: Mapping[str, str]
     degraded: list[Degradation]
     items: list[ShownItem]
+    teams: tuple[str, ...]
 
 
 class Exposures:
@@ -78,6 +80,7 @@ class Exposures:
                 answer.experiments,
                 answer.degraded,
                 answer.items,
+                answer.teams,
             )
             for asked, answer in zip(questions, answers, strict=True)
         ]
@@ -101,9 +104,10 @@ class Exposures:
             item_ids=[item.item_id for item in items],
             scores=[item.score for item in items],
             sources=[item.source for item in items],
-            propensities=[_CERTAIN] * len(items),
+            propensities=[nan if held.teams else _CERTAIN] * len(items),
             session_pseudonym=self._session(held),
             experiments=[f"{name}={arm}" for name, arm in held.experiments.items()],
+            teams=held.teams,
         )
 
     def _session(self, held: _Held) -> str | None:

@@ -27,8 +27,16 @@ _LONGEST_TMP = 20
 
 
 @contextmanager
-def running_graph(graph: GraphArgs, *, host: str, port: int) -> Iterator["RunningGraph"]:
+def running_graph(
+    graph: GraphArgs, *, host: str, port: int, ray_metrics_port: int | None = None
+) -> Iterator["RunningGraph"]:
     """Run the graph in processes of its own while the block lasts.
+
+    Args:
+        graph: what runs.
+        host: where HTTP is answered.
+        port: likewise.
+        ray_metrics_port: where Ray's own figures are, on every address; anywhere when absent.
 
     Raises:
         FieldError: the port is taken.
@@ -39,7 +47,11 @@ def running_graph(graph: GraphArgs, *, host: str, port: int) -> Iterator["Runnin
     metrics = folder / "metrics"
     metrics.mkdir()
     args = LocalArgs(
-        graph=graph.model_copy(update={"metrics": metrics}), host=host, port=port, folder=folder / "ray"
+        graph=graph.model_copy(update={"metrics": metrics}),
+        host=host,
+        port=port,
+        ray_metrics_port=ray_metrics_port,
+        folder=folder / "ray",
     )
     running = RunningGraph(args, folder)
     try:

@@ -1,6 +1,6 @@
 """From candidates and scores to answers; every list is as long as was asked if the catalogue allows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +69,7 @@ def answer_of(routed: Routed, items: list[ShownItem], missing: list[Degradation]
         items,
         route.arm,
         route.showcase.bundle,
-        _cursor(route.showcase, question, items),
+        cursor_of(question, packed([item.item_id for item in items], route.showcase)),
         missing,
         False,
         route.override,
@@ -138,10 +138,19 @@ def _filled(
     ]
 
 
-def _cursor(showcase: Showcase, question: Question, items: Sequence[ShownItem]) -> str | None:
-    """Return the cursor behind this page; None when the catalogue has nothing left."""
-    if len(items) < question.top_n:
-        return None
+def packed(item_ids: Iterable[str], showcase: Showcase) -> list[bytes]:
+    """Return what a cursor keeps of items of this bundle's catalogue."""
     row_of = showcase.catalogue.items.row
-    shown = [showcase.packed_hash(row_of(item.item_id)) for item in items]
+    return [showcase.packed_hash(row_of(item_id)) for item_id in item_ids]
+
+
+def cursor_of(question: Question, shown: list[bytes]) -> str | None:
+    """Return the cursor behind a page; None when the catalogue has nothing left.
+
+    Args:
+        question: what was asked.
+        shown: what a cursor keeps of each item of the page.
+    """
+    if len(shown) < question.top_n:
+        return None
     return encode_cursor(b"".join([pack(question.shown), *shown] if len(question.shown) else shown))

@@ -73,6 +73,7 @@ def run(args: LocalArgs) -> None:
         log_to_driver=False,
         _temp_dir=str(args.folder),
         _node_ip_address="127.0.0.1",
+        _metrics_export_port=args.ray_metrics_port,
     )
     try:
         serve.start(http_options={"host": args.host, "port": args.port, "keep_alive_timeout_s": IDLE_S})

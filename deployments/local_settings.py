@@ -28,6 +28,9 @@ class LocalArgs(FrozenModel):
     port: int = Field(default=8000, ge=1, le=65_535)
     """Where HTTP is answered."""
 
+    ray_metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    """Where Ray's own figures are; anywhere when absent."""
+
     folder: Path
     """Ray's temporary folder; a short path, for sockets lie in it."""
 

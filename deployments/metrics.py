@@ -47,6 +47,9 @@ SHADOW_OVERLAP = Histogram(
     "Share of the items of an answer that the shadow would have shown too",
     buckets=tuple(step / 10 for step in range(11)),
 )
+INTERLEAVED_FATES = Counter(
+    "marquee_interleaved", "Lists that two lanes should take turns in: drafted, failed, left_out", ["fate"]
+)
 TRAFFIC_REFUSED = Counter(
     "marquee_traffic_refused",
     "Looks at a traffic document that could not be used; the one before it stays in force",

@@ -82,3 +82,4 @@ class Answer:
     experiments: Mapping[str, str] = field(
         default_factory=lambda: _NO_EXPERIMENTS
     )  # name -> arm, dealt by chance
+    teams: tuple[str, ...] = ()  # of an interleaved list: the arm that picked each item

@@ -15,6 +15,7 @@ from deployments.cache import AnswerCache, Kind, Round, key_of
 from deployments.drain import DrainRate
 from deployments.exposures import Exposures
 from deployments.guard import Guard
+from deployments.interleaving import Interleaver
 from deployments.lists import answer_of, hidden_from, popular_list, ranked_lists
 from deployments.metrics import BATCH_SIZE, DEGRADED, STATE_ERRORS
 from deployments.overload_settings import OverloadSettings, WhenFull
@@ -27,6 +28,7 @@ from deployments.state_reader import StateReader
 from deployments.traffic import InForce, Routed
 from recsys.core.clock import Clock
 from recsys.core.errors import UnavailableError
+from recsys.experiments.interleaving import INTERLEAVED
 from recsys.features.users import UserBatch
 from recsys.recall.candidates import Candidates
 from recsys.state.store import EMPTY, UserState, UserStateStore
@@ -87,6 +89,7 @@ class Router:
         self._max_in_flight = batch.max_in_flight
         self._shared_out: InForce | None = None
         self._shadow = ShadowCaster(self._computed, clock)
+        self._interleaver = Interleaver(self._computed, clock)
         self._popular_when_full = overload.when_full is WhenFull.POPULAR
         begin_at_zero()
 
@@ -162,15 +165,14 @@ class Router:
         states, unread = await self._states_of([one.question for one in asked])
         found = self._look(asked, states, as_of_s=as_of_s, unread=unread is not None)
         self.demand.found(len(asked), len(found.to_compute))
-        parts: dict[str, list[int]] = {}  # of more than one bundle only while the lane changes it
-        for place in found.to_compute:
-            parts.setdefault(asked[place].route.showcase.bundle, []).append(place)
-        for own in parts.values():
-            part = await self._computed(
-                lane, [asked[place] for place in own], [states[place] for place in own], unread
-            )
-            for place, made in zip(own, part, strict=True):
-                found.answers[place] = made
+        other_half = self._interleaver.begin(self._in_force(), asked, states, found.to_compute, unread)
+        try:
+            await self._make(lane, asked, states, unread, found)
+            if other_half is not None:
+                await other_half.join(asked, found.answers)
+        finally:
+            if other_half is not None:
+                await other_half.drop()
         computed = [answer for place in found.to_compute if (answer := found.answers[place]) is not None]
         complete = found.complete()
         if self._exposures is not None:
@@ -181,6 +183,25 @@ class Router:
                 in_force, [asked[place] for place in chosen], [states[place] for place in chosen], computed
             )
         return complete
+
+    async def _make(
+        self,
+        lane: str,
+        asked: Sequence[Routed],
+        states: Sequence[UserState],
+        unread: Degradation | None,
+        found: Round,
+    ) -> None:
+        """Compute what the cache did not have."""
+        parts: dict[str, list[int]] = {}  # of more than one bundle only while the lane changes it
+        for place in found.to_compute:
+            parts.setdefault(asked[place].route.showcase.bundle, []).append(place)
+        for own in parts.values():
+            part = await self._computed(
+                lane, [asked[place] for place in own], [states[place] for place in own], unread
+            )
+            for place, made in zip(own, part, strict=True):
+                found.answers[place] = made
 
     def forget(self, user_id: str) -> None:
         """Let go of everything that is kept of a user."""
@@ -211,7 +232,9 @@ class Router:
         """Ask the cache; who was taken for anonymous because of an error gets and leaves nothing there."""
         keys = [
             None
-            if not self.cache.is_on or (unread and question.user_id is not None)
+            if not self.cache.is_on
+            or (unread and question.user_id is not None)
+            or route.arm == INTERLEAVED  # of two bundles, and only one is in the key
             else key_of(question, state, kind=kind, arm=route.arm, showcase=route.showcase)
             for (question, route), state in zip(asked, states, strict=True)
         ]

@@ -24,8 +24,8 @@ class Replicas(FrozenModel):
     """Cores that Ray sets aside for each; a share of a core is fine."""
 
     max_per_node: PositiveInt | None = None
-    """So many of them at most in one pod (or on one machine): else all may end up in the same one when pods
-    come and go, and be lost with it. While pods are too few, others wait. None: wherever there is room."""
+    """So many of them at most in one pod (or on one machine): with fewer pods the others wait for one. Else
+    all may end up together when pods come and go, and be lost together. None: wherever there is room."""
 
     in_flight: PositiveInt = 256
     """Calls that one replica has at the same time. More wait at a router, and are refused by a stage."""

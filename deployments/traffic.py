@@ -14,8 +14,11 @@ from deployments.question import Question
 from deployments.showcase import Showcase
 from deployments.stages import LaneStages
 from recsys.core.errors import RecsysError, UnavailableError
+from recsys.experiments.assignment import bucket
+from recsys.experiments.interleaving import INTERLEAVED
 from recsys.rollout.dealing import Dealer
-from recsys.rollout.traffic import Shadow, TrafficDocument
+from recsys.rollout.names import CANARY
+from recsys.rollout.traffic import Arm, Interleaving, Shadow, TrafficDocument
 from recsys.rollout.traffic_store import TrafficStore
 
 _log = logging.getLogger(__name__)
@@ -64,14 +67,27 @@ class InForce:
             arm, override = next(one for one in self.document.arms if one.lane in self.lanes), True
         if place.knobs and question.variety is None:
             question = replace(question, variety=place.knobs.get("variety"))
-        showcase = self.lanes[arm.lane]
-        return Routed(question, Route(arm.arm, arm.lane, showcase, override, place.experiments))
+        name = arm.arm if override or not self._takes_turns(arm, question.unit) else INTERLEAVED
+        return Routed(question, Route(name, arm.lane, self.lanes[arm.lane], override, place.experiments))
+
+    @cached_property
+    def interleaving(self) -> Interleaving | None:
+        """The lane that takes turns, when it is ready to and nobody has killed its arm."""
+        found = self.document.interleaving
+        ready = found is not None and found.lane in self.lanes and CANARY not in self.document.killed
+        return found if ready else None
 
     @property
     def shadow(self) -> Shadow | None:
         """The lane that works unseen, when it is ready to."""
         shadow = self.document.shadow
         return shadow if shadow is not None and shadow.lane in self.lanes else None
+
+    def _takes_turns(self, arm: Arm, unit: str) -> bool:
+        found = self.interleaving
+        if found is None or arm is not self.document.arms[0]:
+            return False
+        return bucket(unit, INTERLEAVED, salt=self.document.salt) < found.share
 
     @property
     def first(self) -> Showcase:
@@ -98,7 +114,7 @@ def take_over(
         holdings: lane -> what each replica holds; a lane whose replicas do not answer is missing.
     """
     used = {arm.lane for arm in wanted.arms if arm.arm not in wanted.killed}
-    named = used | ({wanted.shadow.lane} if wanted.shadow is not None else set())
+    named = used | {beside.lane for beside in (wanted.shadow, wanted.interleaving) if beside is not None}
     before = {} if now is None else now.lanes
     ready = {
         lane: own[lane]

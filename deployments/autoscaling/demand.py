@@ -124,6 +124,8 @@ def _of_lanes(document: TrafficDocument) -> Iterator[tuple[str, float]]:
         shares = [arm.share for arm in document.arms if arm.lane == lane]
         if document.shadow is not None and document.shadow.lane == lane:
             shares.append(document.shadow.share)  # its work is real, though nobody sees it
+        if document.interleaving is not None and document.interleaving.lane == lane:
+            shares.append(document.interleaving.share)
         yield f"{BUNDLE}{lane}", float(bundle is not None)
         yield f"{ARM}{lane}", float(bool(shares))
         yield f"{SHARE}{lane}", sum(shares)

@@ -1,4 +1,4 @@
-"""``python -m deployments.chart charts/marquee``: write what the chart takes from the program."""
+"""``python -m deployments.chart charts``: write what the charts take from the program, and their READMEs."""
 
 import sys
 from pathlib import Path

@@ -1,9 +1,13 @@
-"""What the chart takes from the program, as the files that Helm reads."""
+"""What the charts take from the program, as the files that Helm reads."""
 
 import json
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import BaseModel
+
+from deployments.chart.job_values import JobValues
+from deployments.chart.readme import renew
 from deployments.chart.values import ChartValues
 from deployments.serve_environment import SERVE_ENVIRONMENT
 
@@ -12,9 +16,9 @@ ENVIRONMENT_FILE: Final = "files/serve-environment.json"
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
-def values_schema() -> dict[str, Any]:
-    """Return the schema against which Helm holds the values, once merged with ``values.yaml``."""
-    return {"$schema": _DIALECT, **_closed(ChartValues.model_json_schema(by_alias=True))}
+def values_schema(values: type[BaseModel] = ChartValues) -> dict[str, Any]:
+    """Return the schema against which Helm holds values, once merged with ``values.yaml``."""
+    return {"$schema": _DIALECT, **_closed(values.model_json_schema(by_alias=True))}
 
 
 def _closed(node: Any) -> Any:  # noqa: ANN401 - any part of a schema
@@ -28,12 +32,18 @@ def _closed(node: Any) -> Any:  # noqa: ANN401 - any part of a schema
 
 
 def generated_files() -> dict[str, str]:
-    """Return the content of each file of the chart that nobody writes by hand, by its path in the chart."""
-    contents = {SCHEMA_FILE: values_schema(), ENVIRONMENT_FILE: SERVE_ENVIRONMENT}
+    """Return the content of each file that nobody writes by hand, by its path in the folder of all charts."""
+    contents = {
+        f"marquee/{SCHEMA_FILE}": values_schema(),
+        f"marquee/{ENVIRONMENT_FILE}": SERVE_ENVIRONMENT,
+        f"marquee-job/{SCHEMA_FILE}": values_schema(JobValues),
+    }
     return {path: json.dumps(content, indent=2) + "\n" for path, content in contents.items()}
 
 
-def write(chart: Path) -> None:
-    """Write these files into the folder of the chart."""
+def write(charts: Path) -> None:
+    """Write these files, and the tables of values into the charts' READMEs."""
     for path, content in generated_files().items():
-        (chart / path).write_text(content)
+        (charts / path).write_text(content)
+    for readme in charts.glob("*/README.md"):
+        renew(readme.parent)

@@ -12,6 +12,9 @@ Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|
 
 Labels = dict[str, str]
 
+ObjectName = Annotated[str, Field(pattern=r"^([a-z]([-a-z0-9]*[a-z0-9])?)?$")]
+"""As Services are named; too long a one is cut."""
+
 
 class ChartModel(FrozenModel):
     """A group of values, named as Helm's users expect: ``likeThis``."""

@@ -39,7 +39,7 @@ class RedisPersistence(ChartModel):
     """A disk for the chart's own Redis."""
 
     enabled: bool
-    """False: it survives a restart of its container, not the loss of its pod."""
+    """False: its log lies on the volume of all pods."""
     size: Quantity
     """Of the claim."""
     storage_class: str

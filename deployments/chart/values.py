@@ -11,6 +11,7 @@ from deployments.chart.kubernetes_values import (
     EnvironmentVariable,
     Labels,
     LocalName,
+    ObjectName,
     PodSecurity,
     Resources,
 )
@@ -18,6 +19,7 @@ from deployments.chart.network_values import Disruption, Ingress, NetworkPolicy,
 from deployments.chart.placement import Placement
 from deployments.chart.ray_values import Ray
 from deployments.chart.storage_values import ExposuresKey, Persistence, Redis, Registry
+from deployments.chart.training_values import Test, Training
 from deployments.chart.watching_values import Metrics
 from deployments.settings import GraphArgs
 from recsys.core.settings import FrozenModel
@@ -133,9 +135,9 @@ class Demo(ChartModel):
 class ChartValues(ChartModel):
     """Values of the chart marquee."""
 
-    name_override: str
+    name_override: ObjectName
     """Instead of the chart's name."""
-    fullname_override: str
+    fullname_override: ObjectName
     """Instead of release and chart name; cut at 47 characters, as KubeRay demands."""
     common_labels: Labels
     """On every object."""
@@ -181,6 +183,10 @@ class ChartValues(ChartModel):
     """Rollouts."""
     metrics: Metrics
     """Figures."""
+    training: Training
+    """New bundles."""
+    test: Test
+    """``helm test``."""
     demo: Demo
     """A first look."""
     service_accounts: ServiceAccounts

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from deployments.cli.rollout_arrived import arrived
 from deployments.cli.rollout_control import control
 from deployments.cli.rollout_watch import follow
 from deployments.cli.traffic_option import TrafficOption, traffic_store
@@ -229,6 +230,7 @@ def allow(
 
 
 app.command()(control)
+app.command()(arrived)
 
 
 def _change(store: TrafficStore, how: Change, as_json: bool) -> None:

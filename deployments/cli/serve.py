@@ -70,6 +70,9 @@ def main(
     faults: Annotated[
         Path | None, typer.Option(help="TOML file, a table per bundle: what its stages do wrong on purpose.")
     ] = None,
+    ray_metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Port of Ray's own figures; any when absent.")
+    ] = None,
     control: Annotated[bool, typer.Option(help="Walk rollouts from here; see marquee rollout.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
 ) -> None:
@@ -89,7 +92,9 @@ def main(
         }
     )
     begin_traffic(args)
-    serve_until_stopped(args, host=host, port=port, as_json=as_json, control=control)
+    serve_until_stopped(
+        args, host=host, port=port, as_json=as_json, control=control, ray_metrics_port=ray_metrics_port
+    )
 
 
 def _aged(exposures: ExposureSettings, age_s: float) -> ExposureSettings:
@@ -161,6 +166,7 @@ def serve_until_stopped(
     port: int,
     as_json: bool,
     control: bool = True,
+    ray_metrics_port: int | None = None,
     on_ready: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Run the graph until Ctrl-C or SIGTERM.
@@ -171,13 +177,16 @@ def serve_until_stopped(
         port: likewise.
         as_json: say where it answers in a line of JSON.
         control: walk rollouts too.
+        ray_metrics_port: where Ray's own figures are; anywhere when absent.
         on_ready: is told where it answers.
     """
     console = Console(stderr=True)
     catch_up(args, console)
     with suppress(KeyboardInterrupt), stoppable(), ExitStack() as stack:
         with console.status("starting the graph: router, and recall and ranking per lane"):
-            running = stack.enter_context(running_graph(args, host=host, port=port))
+            running = stack.enter_context(
+                running_graph(args, host=host, port=port, ray_metrics_port=ray_metrics_port)
+            )
         typer.echo(json.dumps({"address": running.address}) if as_json else f"serving at {running.address}")
         on_ready(running.address)
         if control:

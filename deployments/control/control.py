@@ -90,7 +90,12 @@ class Controller:
         else:
             totals = counted.now
             figures = {arm: figures_of(counters) for arm, counters in counted.since_step.items()}
-            measured = Measurements(figures, self._outcomes_of(state), document.shares)
+            measured = Measurements(
+                figures,
+                self._outcomes_of(state),
+                document.shares,
+                interleaved=document.interleaving is not None,
+            )
         return Seen(readiness, measured, totals)
 
     def _outcomes_of(self, state: RolloutState) -> Mapping[str, Outcomes] | None:

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import polars as pl
 
 from recsys.core.clock import Clock
 from recsys.core.errors import UnavailableError
 from recsys.eventlog.exposure import Pseudonyms
 from recsys.experiments.follower import Follower, Tally
+from recsys.experiments.interleaving import INTERLEAVED
 from recsys.experiments.measurements import Outcomes
-from recsys.experiments.moments import Moments, moments_by_group
+from recsys.experiments.moments import Moments, moments_by_group, moments_of
 from recsys.rollout.state import RolloutState
 
 _RATES: Final = {"watch_rate": "watches", "click_rate": "clicks", "skip_rate": "skips"}
@@ -60,12 +62,14 @@ def outcomes_of(tally: Tally) -> dict[str, Outcomes]:
         rate: moments_by_group(groups, len(arms), tally.units[column].to_numpy(), shown)
         for rate, column in _RATES.items()
     }
+    drafted = tally.units.filter(pl.col("arm") == INTERLEAVED)
+    preference = {"preference": moments_of(drafted["drafted_canary"], drafted["drafted_chosen"])}
     return {
         arm: Outcomes(
             users=found.units,
             lists=found.lists,
             coverage=float(found.distinct_items) if len(arms) > 1 and tally.coverage_lists else None,
-            rates={rate: rates[rate][row] for rate in _RATES},
+            rates={rate: rates[rate][row] for rate in _RATES} | (preference if arm == INTERLEAVED else {}),
         )
         for row, (arm, found) in enumerate(tally.arms.items())
     }

@@ -53,9 +53,10 @@ def _standing(document: TrafficDocument, state: RolloutState, now_s: float) -> l
     if state.phase is Phase.RAMPING:
         step = state.at_step
         least = f"at least {_age(step.min_time)} and {step.min_exposures:,} exposures"
-        shadow = f", shadow {step.shadow:.1%}" if step.shadow else ""
+        beside = {"shadow": step.shadow, "interleaved": step.interleave}
+        unseen = "".join(f", {name} {share:.1%}" for name, share in beside.items() if share)
         number = f"step {state.step + 1} of {len(state.plan.steps)}"
-        lines.append(Text(f"{number}: {step.share:.1%}{shadow}, {least}"))
+        lines.append(Text(f"{number}: {step.share:.1%}{unseen}, {least}"))
     return lines
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loadtest.bench.servers import Server, serve
 from loadtest.drill.bundles import Prepared
-from loadtest.drill.scenes import PLAN, Scene
+from loadtest.drill.scenes import Scene
 from loadtest.live.background import playing
 from loadtest.live.driver import play
 from loadtest.live.result import LiveResult
@@ -20,10 +20,10 @@ from loadtest.live.settings import LiveSettings, PopulationSettings
 from loadtest.soak.memory import marked
 from recsys.core.clock import unix_clock
 from recsys.core.errors import UnavailableError
+from recsys.experiments.interleaving import INTERLEAVED
 from recsys.registry.local import LocalRegistry
 from recsys.rollout import transitions
 from recsys.rollout.names import CANARY
-from recsys.rollout.plan import RolloutPlan
 from recsys.rollout.state import Decision, Phase, RolloutState, What
 from recsys.rollout.traffic_file import FileTrafficStore
 
@@ -53,8 +53,9 @@ class Ended:
     @property
     def back_s(self) -> float:
         """How long after its end the canary still answered, in seconds; 0 when it did not."""
-        met = [step.at_s for path in self.live.paths.values() for step in path if step.arm == CANARY]
-        seconds = [one.at_s for one in self.live.seconds if one.arm == CANARY and one.n_answers]
+        its = (CANARY, INTERLEAVED)
+        met = [step.at_s for path in self.live.paths.values() for step in path if step.arm in its]
+        seconds = [one.at_s for one in self.live.seconds if one.arm in its and one.n_answers]
         ended_s = self.end.at_s - self.live.started_unix_s
         return max(0.0, max([*met, *seconds], default=0.0) - ended_s)
 
@@ -84,7 +85,6 @@ def run_scene(
     home: Path,
     *,
     rate_per_s: float,
-    plan: RolloutPlan = PLAN,
     on_decision: Callable[[Decision], None] = lambda _: None,
 ) -> Ended:
     """Play a scene to its end.
@@ -94,7 +94,6 @@ def run_scene(
         prepared: bundles and world.
         home: an empty folder, for all that the service writes.
         rate_per_s: lists asked for per second.
-        plan: of the rollout.
         on_decision: is told of every decision.
 
     Raises:
@@ -120,7 +119,7 @@ def run_scene(
             document = store.read()
             now_s = unix_clock()
             begun = transitions.start(
-                document, candidate, plan, rollout_id=f"drill-{scene.name}", now_s=now_s, by="drill"
+                document, candidate, scene.plan, rollout_id=f"drill-{scene.name}", now_s=now_s, by="drill"
             )
             store.swap(begun, expected_version=document.version)
             with _dying(server, store) if scene.dies else nullcontext():

@@ -30,6 +30,16 @@ PLAN: Final = RolloutPlan(
 """A day's rollout in a minute: the same steps and guardrails, with little patience."""
 
 
+PREFERENCE: Final = Guardrail(metric="preference", compare="value", limit=0.48, min_sample=50)
+TURNS_FIRST: Final = PLAN.model_copy(
+    update={
+        "steps": (Step(share=0.0, interleave=1.0, min_time=5.0, min_exposures=3_000), *PLAN.steps),
+        "guardrails": (*PLAN.guardrails, PREFERENCE),
+    }
+)
+"""Before any user has the canary, both bundles take turns in everybody's lists."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A canary, and what should become of it."""
@@ -45,11 +55,19 @@ class Scene:
     """Processes of its lane are killed, again and again, once users are there."""
     seen_by: frozenset[str] = frozenset()
     """Guardrails that should take it back, any of them; none: it is promoted."""
+    plan: RolloutPlan = PLAN
 
 
 SCENES: Final = (
     Scene("better", "a better bundle", better=True),
     Scene("worse", "a shuffled ranker", {"shuffled": True}, seen_by=frozenset({"watch_rate", "skip_rate"})),
+    Scene(
+        "disliked",
+        "a shuffled ranker, in interleaved lists",
+        {"shuffled": True},
+        seen_by=frozenset({"preference"}),
+        plan=TURNS_FIRST,
+    ),
     Scene("slow", "recall takes 100 ms longer", {"delay_s": 0.1}, seen_by=frozenset({"answer_p95"})),
     Scene(
         "failing",

@@ -48,6 +48,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     **OF_ITEMS,
     "session_pseudonym": pl.String,
     "experiments": pl.List(pl.String),
+    "teams": pl.List(pl.String),
 }
 """Columns of exposures; the fields of :class:`Exposure`, in this order."""
 
@@ -69,9 +70,10 @@ class Exposure(NamedTuple):
     item_ids: Sequence[str]  # the top first
     scores: Sequence[float]
     sources: Sequence[str]
-    propensities: Sequence[float]  # chance the live policy had of showing each item there, in (0, 1]
+    propensities: Sequence[float]  # chance the live policy had of showing each item there, in (0, 1]; or nan
     session_pseudonym: str | None = None  # of a session that nobody is named for
     experiments: Sequence[str] = ()  # "name=arm" of each experiment in which chance dealt the arm
+    teams: Sequence[str] = ()  # of an interleaved list: the arm that picked each item
 
 
 class Pseudonyms:

@@ -9,7 +9,7 @@ from recsys.eventlog.exposure import SCHEMA
 from recsys.eventlog.exposure_files import exposure_files, put_exposures
 
 FOR_EVER = float("inf")
-_NO_EXPERIMENTS = pl.col("experiments").fill_null([])  # files from before there were any lack the column
+_LACKED = pl.col("experiments", "teams").fill_null([])  # files from before there were any lack the columns
 
 
 def scan_exposures(
@@ -44,7 +44,7 @@ def scan_files(files: Sequence[Path]) -> pl.LazyFrame:
         files: at least one.
     """
     found = pl.scan_parquet(list(files), schema=SCHEMA, missing_columns="insert", extra_columns="ignore")
-    return found.with_columns(_NO_EXPERIMENTS)
+    return found.with_columns(_LACKED)
 
 
 def forget_exposures(folder: Path, erased_at_s: Mapping[str, float]) -> int:

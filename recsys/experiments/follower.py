@@ -10,11 +10,13 @@ from recsys.data.events import EventKind
 from recsys.eventlog.exposure import Pseudonyms
 from recsys.eventlog.reader import OnDamage
 from recsys.experiments.feedback import DEFAULT_WINDOW_S
+from recsys.experiments.reactions import CHOSEN_KINDS
 from recsys.experiments.recent_reactions import RecentReactions
 from recsys.experiments.served_parts import ServedParts
 
 _KINDS = {"clicks": EventKind.CLICK, "watches": EventKind.WATCH, "skips": EventKind.SKIP}
 _SUMS = ("lists", "impressions", *_KINDS)
+_DRAFTED = ("drafted_chosen", "drafted_canary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Tally:
 
     arms: Mapping[str, ArmTally]
     units: pl.DataFrame
-    """One row per unit: arm, lists, impressions, clicks, watches, skips."""
+    """One row per unit: arm, lists, impressions, clicks, watches, skips; of interleaved lists the items that
+    were chosen, drafted_chosen, and those of them that the canary had picked, drafted_canary."""
     n_crossed: int  # units that more than one arm served; they belong to the first one with all their lists
     coverage_lists: int  # equally many of each arm, for more lists show more items
     since_s: float  # later than asked for when there were too many lists to hold
@@ -151,20 +154,37 @@ class Follower:
         of_list = once.group_by("request").agg(
             (pl.col("kind") == kind.value).sum().alias(name) for name, kind in _KINDS.items()
         )
+        drafted = _chosen_of_drafted(lists, once)
         return (
             lists.lazy()
             .select("unit", "arm", "request", impressions=pl.col("items").list.len())
             .join(of_list.lazy(), on="request", how="left", maintain_order="left")
+            .join(drafted.lazy(), on="request", how="left", maintain_order="left")
             .group_by("unit", maintain_order=True)
             .agg(
                 pl.col("arm").first(),
                 pl.len().alias("lists"),
-                pl.col("impressions", *_KINDS).fill_null(0).sum(),
+                pl.col("impressions", *_KINDS, *_DRAFTED).fill_null(0).sum(),
                 crossed=pl.col("arm").n_unique() > 1,
             )
             .drop("unit")
             .collect()
         )
+
+
+def _chosen_of_drafted(lists: pl.DataFrame, once: pl.DataFrame) -> pl.DataFrame:
+    """Return how many items of each interleaved list were chosen, and how many of those the canary picked."""
+    picks = (
+        lists.filter(pl.col("by_canary").is_not_null())
+        .select("request", "by_canary", item="items")
+        .explode("item", "by_canary")
+    )
+    chosen = once.filter(pl.col("kind").is_in(CHOSEN_KINDS)).unique(["request", "item"])
+    return (
+        chosen.join(picks, on=["request", "item"])
+        .group_by("request")
+        .agg(pl.len().alias(_DRAFTED[0]), pl.col("by_canary").sum().alias(_DRAFTED[1]))
+    )
 
 
 def _distinct_items(lists: pl.DataFrame, at_most: int) -> tuple[int, dict[str, int]]:

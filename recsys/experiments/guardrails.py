@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from pydantic import Field, PositiveInt, model_validator
 
 from recsys.core.settings import FrozenModel
+from recsys.experiments.interleaving import INTERLEAVED, preference_of
 from recsys.experiments.measurements import Figures, Latencies, Measurements, Outcomes
 from recsys.experiments.moments import Moments
 from recsys.experiments.sequential import boundary, difference_of_means, proportion_interval
@@ -32,7 +33,7 @@ LatencyMetric = Literal[
     "ranking_p99",
 ]
 RateMetric = Literal["watch_rate", "click_rate", "skip_rate"]
-Metric = ShareMetric | LatencyMetric | RateMetric | Literal["coverage", "sample_ratio"]
+Metric = ShareMetric | LatencyMetric | RateMetric | Literal["coverage", "preference", "sample_ratio"]
 
 _CLOSEST: Final = 2_000
 """Users at which intervals of rates are narrowest; they hold for any number."""
@@ -45,7 +46,9 @@ _SHARES: Final[Mapping[str, Callable[[Figures], int]]] = {
     "empty_share": lambda figures: figures.empty,
     "short_share": lambda figures: figures.short,
 }
-_LESS_IS_WORSE: Final = frozenset({"watch_rate", "click_rate", "coverage"})
+_LESS_IS_WORSE: Final = frozenset({"watch_rate", "click_rate", "coverage", "preference"})
+_VALUES_ONLY: Final = frozenset({"preference", "sample_ratio"})
+"""Metrics that compare the arms already."""
 _MORE_IS_WORSE: Final = frozenset({"skip_rate"})
 _LATENCIES: Final = frozenset(get_args(LatencyMetric))
 
@@ -68,7 +71,9 @@ class Guardrail(FrozenModel):
     """``value``: the canary's own; ``difference``: canary less stable; ``ratio``: canary by stable."""
     limit: float
     """At most this; of ``watch_rate``, ``click_rate`` and ``coverage`` at least (as a ``difference``: so far
-    below). Of ``sample_ratio``: the p-value below which users were not dealt as the shares say."""
+    below). Of ``preference`` at least: which share of what users choose of interleaved lists the canary has
+    picked; 0.5 when they like both alike. Of ``sample_ratio``: the p-value below which users were not dealt
+    as the shares say."""
     min_sample: PositiveInt = 200
     """With fewer answers (users, for rates and the sample ratio) in either arm it does not pass."""
     alpha: float = Field(default=0.001, gt=0, lt=0.5)
@@ -77,8 +82,8 @@ class Guardrail(FrozenModel):
 
     @model_validator(mode="after")
     def _possible(self) -> "Guardrail":
-        if self.metric == "sample_ratio" and self.compare != "value":
-            raise ValueError('sample_ratio has compare = "value": it compares the arms already')
+        if self.metric in _VALUES_ONLY and self.compare != "value":
+            raise ValueError(f'{self.metric} has compare = "value": it compares the arms already')
         if self.compare == "ratio" and self.limit <= 0:
             raise ValueError(f"a ratio is limited by a number above 0, not {self.limit:g}")
         return self
@@ -105,6 +110,8 @@ def judge(guardrail: Guardrail, measured: Measurements, canary: str, stable: str
     alone = measured.shares.get(stable, 0.0) == 0.0
     if alone and (guardrail.compare != "value" or guardrail.metric == "sample_ratio"):
         return Verdict(guardrail.metric, Outcome.SKIPPED, f"nobody is left in arm {stable} to compare with")
+    if guardrail.metric == "preference":
+        return _of_preference(guardrail, measured)
     if guardrail.from_records and measured.shares.get(canary, 0.0) == 0.0:
         return Verdict(guardrail.metric, Outcome.SKIPPED, "no user sees it")
     if guardrail.from_records:
@@ -207,6 +214,21 @@ def _of_rate(guardrail: Guardrail, own: Outcomes, other: Outcomes) -> Verdict:
         why = f"{why}; allowed {_limit(guardrail)}"
         return Verdict(guardrail.metric, Outcome.BAD, why, *found, canary.n)
     return _passed(guardrail, *found, canary.n, stable.n, _percent)
+
+
+def _of_preference(guardrail: Guardrail, measured: Measurements) -> Verdict:
+    """Judge what users choose of lists in which both take turns."""
+    if not measured.interleaved:
+        return Verdict(guardrail.metric, Outcome.SKIPPED, "no lists are interleaved")
+    if measured.outcomes is None:
+        return Verdict(guardrail.metric, Outcome.UNKNOWN, "no exposures and events to read")
+    chosen = measured.outcomes.get(INTERLEAVED, Outcomes()).rates.get(guardrail.metric, Moments())
+    found = preference_of(chosen, alpha=guardrail.alpha, closest=_CLOSEST)
+    if found.upper < guardrail.limit:
+        why = f"{_percent(found.share)} of {found.chosen:,.0f} items that {found.users:,} users chose"
+        why = f"{why}, surely below {_percent(found.upper)}; allowed {_limit(guardrail)}"
+        return Verdict(guardrail.metric, Outcome.BAD, why, found.share, None, found.users)
+    return _passed(guardrail, found.share, None, found.users, 0, _percent)
 
 
 def _of_sample_ratio(guardrail: Guardrail, measured: Measurements) -> Verdict:

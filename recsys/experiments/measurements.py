@@ -116,3 +116,4 @@ class Measurements:
     figures: Mapping[str, Figures] | None = None
     outcomes: Mapping[str, Outcomes] | None = None
     shares: Mapping[str, float] = field(default_factory=dict)  # what the arms were given
+    interleaved: bool = False  # whether the canary takes turns in the lists of some users

@@ -116,6 +116,7 @@ def _frame(
             "propensities": [[1.0] * _N_ITEMS] * n,
             "session_pseudonym": [None] * n,
             "experiments": [["tint=on"]] * n,
+            "teams": [[]] * n,
         },
         schema=SCHEMA,
     )

@@ -9,6 +9,7 @@ from recsys.eventlog.exposure_files import ExposureFile, exposure_files
 from recsys.eventlog.exposure_reader import scan_files
 
 _RECOMMEND = "recommend"
+_CANARY = "canary"
 
 SERVED = pl.Schema(
     {
@@ -19,6 +20,7 @@ SERVED = pl.Schema(
         "served_at_s": pl.Float64(),
         "override": pl.Boolean(),
         "items": pl.List(pl.UInt64()),
+        "by_canary": pl.List(pl.Boolean()),  # of an interleaved list: who picked each item; else null
     }
 )
 """Columns of what is kept of a list."""
@@ -114,6 +116,9 @@ def _read(path: Path) -> pl.DataFrame | None:
                 served_at_s="served_at_s",
                 override=pl.col("override").fill_null(value=False),
                 items=pl.col("item_ids").list.eval(pl.element().hash()),
+                by_canary=pl.when(pl.col("teams").list.len() > 0).then(
+                    pl.col("teams").list.eval(pl.element() == _CANARY)
+                ),
             )
             .collect()
         )

@@ -48,9 +48,11 @@ class Step(FrozenModel):
     """How far the canary goes, and what it takes to go further."""
 
     share: float = Field(ge=0, le=1)
-    """Which part of the users it gets; 0 with ``shadow`` lets it work unseen."""
+    """Which part of the users it gets; 0 needs ``shadow`` or ``interleave``."""
     shadow: float = Field(default=0.0, ge=0, le=1)
     """Which part of the stable arm's requests it is also asked, its answer unused."""
+    interleave: float = Field(default=0.0, ge=0, le=1)
+    """Which part of the users gets lists in which it takes turns with the stable bundle, while share is 0."""
     min_time: Duration = 60.0
     """So long at least, in seconds."""
     min_exposures: NonNegativeInt = 0
@@ -81,8 +83,10 @@ class RolloutPlan(FrozenModel):
         if shares != sorted(shares):
             raise ValueError(f"shares rise from step to step, not {', '.join(f'{one:g}' for one in shares)}")
         for step in self.steps:
-            if step.share == 0 and step.shadow == 0:
-                raise ValueError("a step with share 0 has a shadow, or it would measure nothing")
+            if step.share == 0 and step.shadow == 0 and step.interleave == 0:
+                raise ValueError("a step with share 0 has shadow or interleave, or it would measure nothing")
+            if step.share > 0 and step.interleave > 0:
+                raise ValueError("lists are interleaved while the canary has no users of its own: share 0")
         return self
 
 

@@ -80,6 +80,14 @@ class Shadow(FrozenModel):
     """Of the requests."""
 
 
+class Interleaving(FrozenModel):
+    """A lane that takes turns with the one of the first arm in the lists of some users."""
+
+    lane: Name
+    share: float = Field(gt=0, le=1)
+    """Of the users of the first arm."""
+
+
 class Kill(FrozenModel):
     """An arm that nobody may be in, whatever shares and overrides say."""
 
@@ -108,6 +116,8 @@ class TrafficDocument(FrozenModel):
     """Under way, besides the rollout."""
     shadow: Shadow | None = None
     """The lane that works unseen."""
+    interleaving: Interleaving | None = None
+    """The lane that takes turns."""
     killed: dict[str, Kill] = Field(default_factory=dict)
     """Arms that nobody may be in: ``canary``, or ``<experiment>/<arm>``; their users get the first arm. Only
     people write here: what the controller writes carries it on."""
@@ -136,6 +146,8 @@ class TrafficDocument(FrozenModel):
             raise ValueError(f"arm {self.arms[0].arm} is where the users of killed arms go")
         if self.shadow is not None and self.lanes.get(self.shadow.lane) is None:
             raise ValueError(f"the shadow is served by lane {self.shadow.lane}, which has no bundle")
+        if self.interleaving is not None and self.lanes.get(self.interleaving.lane) is None:
+            raise ValueError(f"lane {self.interleaving.lane} takes turns and has no bundle")
         self._check_experiments()
         return self
 

@@ -13,7 +13,7 @@ from recsys.rollout.asked import Asked
 from recsys.rollout.names import CANARY, STABLE
 from recsys.rollout.plan import RolloutPlan, Step
 from recsys.rollout.state import Decision, Judged, Phase, RolloutState, What
-from recsys.rollout.traffic import Arm, Kill, Shadow, TrafficDocument
+from recsys.rollout.traffic import Arm, Interleaving, Kill, Shadow, TrafficDocument
 
 
 def start(
@@ -104,6 +104,7 @@ def to_step(
         },
         arms=arms_of(state, wanted),
         shadow=Shadow(lane=state.lane, share=wanted.shadow) if wanted.shadow else None,
+        interleaving=Interleaving(lane=state.lane, share=wanted.interleave) if wanted.interleave else None,
     )
 
 
@@ -298,6 +299,7 @@ def _everybody_to(
         changes={"since_s": now_s, "paused": False, "baseline": None},
         arms=(Arm(arm=STABLE, lane=lane, share=1.0),),
         shadow=None,
+        interleaving=None,
         **fields,
     )
 

@@ -57,7 +57,7 @@ def test_our_own_redis_may_ask_for_a_password(rendered: Rendered) -> None:
     ]
 
 
-def test_our_own_redis_keeps_its_log_on_a_disk_if_asked(rendered: Rendered) -> None:
+def test_our_own_redis_keeps_its_log_on_a_disk_of_its_own_if_asked(rendered: Rendered) -> None:
     objects = rendered("--set", "redis.persistence.enabled=true,redis.persistence.size=3Gi")
     claim = objects["PersistentVolumeClaim", "mq-marquee-redis"]["spec"]
     assert claim["resources"] == {"requests": {"storage": "3Gi"}}

@@ -83,6 +83,7 @@ class FakeStages:
     holds: tuple[str, ...] = (BUNDLE,)
     batches: list[int] = field(default_factory=list)
     asked_bundles: list[str] = field(default_factory=list)
+    upside_down: bool = False  # ranking likes high rows best
     hurdle: asyncio.Event | None = None  # nothing comes of a call before it is set
 
     def start(
@@ -100,7 +101,8 @@ class FakeStages:
         found = asyncio.ensure_future(_in_mood(self.recall, "recall", named, self.hurdle))
         if not rank:
             return Started(found, None)
-        scores = np.where(named.item_rows == NO_ITEM, -np.inf, -named.item_rows.astype(np.float32))
+        liked = named.item_rows.astype(np.float32) * (1.0 if self.upside_down else -1.0)
+        scores = np.where(named.item_rows == NO_ITEM, -np.inf, liked)
         return Started(found, asyncio.ensure_future(_in_mood(self.ranking, "ranking", scores)))
 
     async def holdings(self) -> list[Holding]:

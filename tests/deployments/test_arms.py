@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 import pytest
 from prometheus_client import REGISTRY
 
+from deployments.cache import AnswerCache
+from deployments.cursor import decode_cursor
 from deployments.question import Answer, Question
 from deployments.service import Service
-from deployments.settings import BatchSettings
+from deployments.settings import BatchSettings, CacheSettings
+from recsys.core.clock import monotonic_clock
 from recsys.core.errors import FieldError
-from recsys.rollout.traffic import Kill, Shadow
+from recsys.rollout.traffic import Interleaving, Kill, Shadow
 
 question = partial(Question, request_id="r", now_s=1_000_000.0, top_n=3)
 
@@ -21,6 +25,7 @@ class Stages(Protocol):
     recall: str
     ranking: str
     batches: list[int]
+    upside_down: bool
     hurdle: asyncio.Event | None
 
 
@@ -223,3 +228,82 @@ def test_a_shadow_gets_the_share_of_requests_that_the_document_gives_it(
 
     asyncio.run(run())
     assert 58 <= sum(replica.canary.batches) <= 142  # 100 with a deviation of 9: odds below 1e-5
+
+
+TURNS = Interleaving(lane="green", share=1.0)
+
+
+def drafted(fate: str) -> float:
+    return REGISTRY.get_sample_value("marquee_interleaved_total", {"fate": fate}) or 0.0
+
+
+def test_two_lanes_take_turns_in_a_list(replica_of: Replicas, ramp: Ramp) -> None:
+    replica = replica_of()
+    replica.canary.upside_down = True
+    own = [item.item_id for item in answers(replica, question(user_id="ada"))[0].items]
+    ramp(replica, 0.0, interleaving=TURNS)
+    before = drafted("drafted"), counted("shadow", "answers"), counted("interleaved", "answers")
+    answer = answers(replica, question(user_id="ada"))[0]
+    assert (answer.arm, answer.bundle, answer.degraded) == ("interleaved", "b" * 16, [])
+    assert set(answer.teams[:2]) == {"stable", "canary"}  # each picks once in a round
+    assert answer.items[answer.teams.index("stable")].item_id == own[0]
+    assert [item.position for item in answer.items] == [1, 2, 3]
+    assert [item.score for item in answer.items] == [1.0, 1 / 2, 1 / 3]
+    assert answer.cursor is not None
+    after = drafted("drafted"), counted("shadow", "answers"), counted("interleaved", "answers")
+    assert after == tuple(count + 1 for count in before)
+
+
+def test_pages_of_interleaved_lists_show_nothing_twice(replica_of: Replicas, ramp: Ramp) -> None:
+    replica = replica_of()
+    replica.canary.upside_down = True
+    ramp(replica, 0.0, interleaving=TURNS)
+    first = answers(replica, question(user_id="ada"))[0]
+    assert first.cursor is not None
+    second = answers(replica, question(user_id="ada", shown=decode_cursor(first.cursor)))[0]
+    items = [item.item_id for item in (*first.items, *second.items)]
+    assert len(set(items)) == len(items) == 6
+
+
+@pytest.mark.parametrize("trouble", ["down", "late"])
+def test_a_lane_in_trouble_takes_no_turns_and_nobody_misses_it(
+    replica_of: Replicas, ramp: Ramp, trouble: str
+) -> None:
+    replica = replica_of(deadline_s=0.05)
+    own = answers(replica, question(user_id="ada"))[0]
+    ramp(replica, 0.0, interleaving=TURNS)
+    replica.canary.recall = trouble
+    before = drafted("left_out")
+    answer = answers(replica, question(user_id="ada"))[0]
+    assert (answer.items, answer.teams, answer.degraded) == (own.items, (), [])
+    assert drafted("left_out") == before + 1
+
+
+def test_a_killed_canary_takes_no_turns(replica_of: Replicas, ramp: Ramp) -> None:
+    replica = replica_of()
+    killed = {"canary": Kill(at_s=0.0, by="ada")}
+    ramp(replica, 0.0, interleaving=TURNS, killed=killed)
+    answer = answers(replica, question(user_id="ada"))[0]
+    assert (answer.arm, answer.teams, replica.canary.batches) == ("stable", (), [])
+
+
+def test_only_the_users_that_the_document_says_get_interleaved_lists_and_always_the_same(
+    replica_of: Replicas, ramp: Ramp
+) -> None:
+    replica = replica_of()
+    ramp(replica, 0.0, interleaving=Interleaving(lane="green", share=0.25))
+    in_force = replica.service.in_force()
+    asked = [question(user_id=f"u{n}") for n in range(400)]
+    arms = [in_force.route(one).route.arm for one in asked]
+    assert 58 <= arms.count("interleaved") <= 142  # 100 with a deviation of 9: odds below 1e-5
+    assert arms == [in_force.route(one).route.arm for one in asked]
+    wished = question(user_id="u0", wishes={"rollout": "stable"})
+    assert {in_force.route(one).route.arm for one in (wished, replace(wished, user_id="u1"))} == {"stable"}
+
+
+def test_interleaved_lists_are_not_kept_for_the_next_one_to_ask(replica_of: Replicas, ramp: Ramp) -> None:
+    replica = replica_of(cache=AnswerCache(CacheSettings(), monotonic_clock))
+    ramp(replica, 0.0, interleaving=TURNS)
+    for _ in range(2):
+        assert not answers(replica, question(user_id="ada"))[0].cached
+    assert sum(replica.canary.batches) == 2

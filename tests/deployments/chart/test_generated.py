@@ -7,12 +7,12 @@ from deployments.chart.generated import generated_files, values_schema
 from deployments.chart.values import ServeSettings
 from deployments.settings import GraphArgs
 
-CHART = Path(__file__).parents[3] / "charts" / "marquee"
+CHARTS = Path(__file__).parents[3] / "charts"
 
 
 @pytest.mark.parametrize("path", sorted(generated_files()))
 def test_what_the_chart_takes_from_the_program_is_up_to_date(path: str) -> None:
-    assert (CHART / path).read_text() == generated_files()[path], "run: make chart"
+    assert (CHARTS / path).read_text() == generated_files()[path], "run: make chart"
 
 
 def test_every_setting_of_the_graph_can_be_set_or_is_placed_by_the_chart() -> None:

@@ -59,6 +59,7 @@ def exposures(draw: st.DrawFn) -> Exposure:
         propensities=column(single),
         session_pseudonym=draw(st.none() | short),
         experiments=draw(st.lists(short, max_size=3)),
+        teams=draw(st.lists(short, max_size=3)),
     )
 
 

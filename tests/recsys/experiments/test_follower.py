@@ -35,11 +35,12 @@ def served(
     arm: str = "stable",
     override: bool = False,
     call: str = "recommend",
+    teams: Sequence[str] = (),
 ) -> Exposure:
     return Exposure(
         request_id, NOON_S + after_s, None if who is None else PSEUDONYMS.of(who), arm, "b", call, None, 0,
         override=override, cached=False, degraded=[], item_ids=items, scores=[1.0] * len(items),
-        sources=["svd"] * len(items), propensities=[1.0] * len(items),
+        sources=["svd"] * len(items), propensities=[1.0] * len(items), teams=teams,
     )  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def test_an_arm_is_counted_by_lists_users_impressions_and_what_became_of_them(pl
         "stable": ArmTally(1, 2, 4, 0, 1, 1, distinct_items=2),
         "canary": ArmTally(1, 1, 1, 1, 0, 0, distinct_items=1),
     }
-    assert tally.units.rows() == [("stable", 2, 4, 0, 1, 1), ("canary", 1, 1, 1, 0, 0)]
+    assert tally.units.rows() == [("stable", 2, 4, 0, 1, 1, 0, 0), ("canary", 1, 1, 1, 0, 0, 0, 0)]
     assert (tally.as_of_s, tally.since_s, tally.n_crossed) == (NOON_S + 6.0, NOON_S, 0)
 
 
@@ -333,3 +334,20 @@ def test_asked_again_and_again_it_says_what_one_join_of_everything_says(
     wanted = whole(place, events)
     assert as_rows(place.follower.tally(NOON_S, LATER_S)) == wanted
     assert as_rows(place.another().tally(NOON_S, LATER_S)) == wanted  # begun again
+
+
+def test_of_interleaved_lists_it_counts_whose_picks_were_chosen(place: Place) -> None:
+    teams = ("canary", "stable", "stable")
+    place.serve(
+        served("r1", arm="interleaved", items=("a", "b", "c"), teams=teams),
+        served("r2", 1.0, arm="interleaved", items=("a", "b", "c")),  # the other half was missing
+    )
+    place.happen(
+        reacted(event_id="1", item_id="a", request_id="r1"),
+        reacted(EventKind.CLICK, "a", event_id="2", request_id="r1"),  # the same item: chosen once
+        reacted(event_id="3", item_id="c", request_id="r1"),
+        skip("b", event_id="4", request_id="r1"),
+        reacted(event_id="5", item_id="b", after_s=2.0, request_id="r2"),
+    )
+    tally = place.follower.tally(NOON_S, LATER_S)
+    assert tally.units.select("arm", "drafted_chosen", "drafted_canary").rows() == [("interleaved", 2, 1)]

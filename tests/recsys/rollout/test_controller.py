@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from recsys.core.errors import FieldError, NotFoundError
 from recsys.experiments.guardrails import Guardrail
-from recsys.experiments.measurements import Figures, Measurements
+from recsys.experiments.measurements import Figures, Measurements, Outcomes
+from recsys.experiments.moments import moments_of
 from recsys.rollout import transitions
 from recsys.rollout.controller import GRACE_S, Readiness, Seen, next_document
 from recsys.rollout.plan import RolloutPlan, Step
 from recsys.rollout.state import Phase, RolloutState, What
-from recsys.rollout.traffic import TrafficDocument, first_document
+from recsys.rollout.traffic import Interleaving, TrafficDocument, first_document
 
 A, B = "a" * 16, "b" * 16
 PLAN = RolloutPlan(
@@ -220,6 +221,26 @@ def test_a_shadow_step_is_measured_by_what_the_shadow_did() -> None:
     onward = next_document(document, bad, now_s=1_010.0)
     assert onward is not None
     assert (onward.shadow, onward.shares["canary"]) == (None, 0.1)
+
+
+def test_a_step_whose_lists_are_interleaved_is_judged_by_what_users_choose() -> None:
+    steps = (Step(share=0.0, interleave=0.2, min_time=10.0), *PLAN.steps)
+    rail = Guardrail(metric="preference", compare="value", limit=0.48, min_sample=100)
+    document = ramping(PLAN.model_copy(update={"steps": steps, "guardrails": (rail,)}))
+    assert document.interleaving == Interleaving(lane="green", share=0.2)
+    assert document.shares["canary"] == 0.0
+
+    def seen(of_canary: float) -> Seen:
+        rates = {"preference": moments_of([of_canary] * 400, [4.0] * 400)}
+        outcomes = {"interleaved": Outcomes(users=400, lists=400, rates=rates)}
+        return Seen(measured=Measurements({}, outcomes, document.shares, interleaved=True))
+
+    back = next_document(document, seen(1.0), now_s=1_001.0)
+    assert state_of(back).phase is Phase.ABORTED
+    onward = next_document(document, seen(2.0), now_s=1_010.0)
+    assert (back.interleaving if back else ..., onward.interleaving if onward else ...) == (None, None)
+    assert onward is not None
+    assert onward.shares["canary"] == 0.1
 
 
 def test_a_second_rollout_waits_and_the_bundle_of_the_users_is_none() -> None:

@@ -42,7 +42,8 @@ def test_a_plan_is_read_from_toml_with_durations_as_people_write_them(tmp_path: 
     [
         ("steps = []", "steps: Tuple should have at least 1 item"),
         ("[[steps]]\nshare = 0.5\n[[steps]]\nshare = 0.1", "shares rise from step to step, not 0.5, 0.1"),
-        ("[[steps]]\nshare = 0.0", "has a shadow"),
+        ("[[steps]]\nshare = 0.1\ninterleave = 0.1", "while the canary has no users of its own"),
+        ("[[steps]]\nshare = 0.0", "has shadow or interleave"),
         ("[[steps]]\nshare = 1.5", "steps.0.share"),
         ('[[steps]]\nshare = 0.5\nmin_time = "soon"', "steps.0.min_time: Value error, a duration is"),
         ("[[steps]]\nshare = 0.5\nweight = 3", "steps.0.weight"),
