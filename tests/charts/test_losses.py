@@ -21,7 +21,7 @@ def test_helm_leaves_kuberay_nothing_to_add_to_the_worker_groups(rendered: Rende
 
 
 def test_redis_keeps_its_log_where_the_other_files_are(rendered: Rendered) -> None:
-    pod = rendered(*HOST_FOLDER)["Deployment", "mq-marquee-redis"]["spec"]["template"]["spec"]
+    pod = rendered(*HOST_FOLDER)["StatefulSet", "mq-marquee-redis"]["spec"]["template"]["spec"]
     assert pod["containers"][0]["volumeMounts"] == [
         {"name": "data", "mountPath": "/state", "subPath": "redis"}
     ]
@@ -30,7 +30,7 @@ def test_redis_keeps_its_log_where_the_other_files_are(rendered: Rendered) -> No
 
 def test_redis_may_have_a_disk_of_its_own(rendered: Rendered) -> None:
     objects = rendered(*HOST_FOLDER, "--set", "redis.persistence.enabled=true")
-    pod = objects["Deployment", "mq-marquee-redis"]["spec"]["template"]["spec"]
+    pod = objects["StatefulSet", "mq-marquee-redis"]["spec"]["template"]["spec"]
     assert pod["containers"][0]["volumeMounts"] == [{"name": "state", "mountPath": "/state"}]
     assert pod["volumes"] == [{"name": "state", "persistentVolumeClaim": {"claimName": "mq-marquee-redis"}}]
 

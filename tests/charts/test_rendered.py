@@ -151,7 +151,7 @@ def wanted(objects: Objects) -> dict[str, Any]:
 
 def pods(objects: Objects) -> Iterator[dict[str, Any]]:
     for (kind, _), one in objects.items():
-        if kind in ("Deployment", "Job"):
+        if kind in ("Deployment", "StatefulSet", "Job"):
             yield one["spec"]["template"]["spec"]
         elif kind == "CronJob":
             yield one["spec"]["jobTemplate"]["spec"]["template"]["spec"]

@@ -50,7 +50,7 @@ def test_redis_by_tls(rendered: Rendered) -> None:
 
 def test_our_own_redis_may_ask_for_a_password(rendered: Rendered) -> None:
     objects = rendered("--set", "redis.existingSecret=s")
-    [container] = objects["Deployment", "mq-marquee-redis"]["spec"]["template"]["spec"]["containers"]
+    [container] = objects["StatefulSet", "mq-marquee-redis"]["spec"]["template"]["spec"]["containers"]
     assert container["args"][-2:] == ["--requirepass", "$(REDISCLI_AUTH)"]
     assert container["env"] == [
         {"name": "REDISCLI_AUTH", "valueFrom": {"secretKeyRef": {"name": "s", "key": "redis-password"}}}
@@ -61,7 +61,7 @@ def test_our_own_redis_keeps_its_log_on_a_disk_of_its_own_if_asked(rendered: Ren
     objects = rendered("--set", "redis.persistence.enabled=true,redis.persistence.size=3Gi")
     claim = objects["PersistentVolumeClaim", "mq-marquee-redis"]["spec"]
     assert claim["resources"] == {"requests": {"storage": "3Gi"}}
-    [volume] = objects["Deployment", "mq-marquee-redis"]["spec"]["template"]["spec"]["volumes"]
+    [volume] = objects["StatefulSet", "mq-marquee-redis"]["spec"]["template"]["spec"]["volumes"]
     assert volume == {"name": "state", "persistentVolumeClaim": {"claimName": "mq-marquee-redis"}}
 
 
@@ -115,7 +115,7 @@ def graph(objects: Objects) -> dict[str, Any]:
 
 def pods(objects: Objects) -> Iterator[dict[str, Any]]:
     for (kind, _), one in objects.items():
-        if kind in ("Deployment", "Job"):
+        if kind in ("Deployment", "StatefulSet", "Job"):
             yield one["spec"]["template"]["spec"]
         elif kind == "RayService":
             ray = one["spec"]["rayClusterConfig"]
