@@ -30,10 +30,10 @@ PLAN: Final = RolloutPlan(
 """A day's rollout in a minute: the same steps and guardrails, with little patience."""
 
 
-PREFERENCE: Final = Guardrail(metric="preference", compare="value", limit=0.48, min_sample=50)
+PREFERENCE: Final = Guardrail(metric="preference", compare="value", limit=0.49, min_sample=50)
 TURNS_FIRST: Final = PLAN.model_copy(
     update={
-        "steps": (Step(share=0.0, interleave=1.0, min_time=5.0, min_exposures=3_000), *PLAN.steps),
+        "steps": (Step(share=0.0, interleave=1.0, min_time=5.0, min_exposures=6_000), *PLAN.steps),
         "guardrails": (*PLAN.guardrails, PREFERENCE),
     }
 )

@@ -259,9 +259,8 @@ def test_with_a_document_that_cannot_be_used_the_last_good_one_stays_and_an_alar
             path.write_bytes(bad[damage])
         wait_until(lambda: _metric(running, "marquee_traffic_unusable") == 1.0)
         assert _metric(running, "marquee_traffic_refused_total") > refused
-        report = httpx.get(f"{running.url}/traffic").json()
-        assert report["in_force"]["version"] == document.version
-        assert report["trouble"]
+        wait_until(lambda: httpx.get(f"{running.url}/traffic").json()["trouble"])  # of the router asked
+        assert httpx.get(f"{running.url}/traffic").json()["in_force"]["version"] == document.version
         path.write_bytes(good)
         wait_until(lambda: _metric(running, "marquee_traffic_unusable") == 0.0)
     assert load.failures == []

@@ -44,7 +44,7 @@ class Graph(Protocol):
 
 
 class Args(Protocol):
-    registry: Path
+    registry: str
     traffic: str
     exposures: ExposureSettings
 
@@ -217,7 +217,7 @@ def test_a_new_bundle_takes_over_and_a_corrupt_one_is_refused_by_name(
     traffic = FileTrafficStore(Path(serving.args.traffic))
     first = traffic.read()
     second, corrupt = serving.train(6), serving.train(7)
-    model = serving.args.registry / "bundles" / corrupt / "ranker" / "model.ubj"
+    model = Path(serving.args.registry) / "bundles" / corrupt / "ranker" / "model.ubj"
     data = bytearray(model.read_bytes())
     data[len(data) // 2] ^= 1
     model.chmod(0o644)
