@@ -83,8 +83,11 @@ class Router:
         self.demand = Demand(clock)
         patience = Patience(overload.max_recommends, overload.max_wait_s, clock)
         self._batchers = {
-            lane: MicroBatcher(partial(self.answer_all, lane), batch, patience=patience, drain=drain)
+            (lane, in_turns): MicroBatcher(
+                partial(self.answer_all, lane), batch, patience=patience, drain=drain
+            )
             for lane in stages
+            for in_turns in (False, True)  # who waits for two lanes keeps nobody waiting who needs one
         }
         self._max_in_flight = batch.max_in_flight
         self._shared_out: InForce | None = None
@@ -111,7 +114,8 @@ class Router:
         began_s = self._clock() if since_s is None else since_s
         try:
             with self.demand.request():
-                answer = await self._batchers[routed.route.lane].ask(routed, since_s=began_s)
+                batcher = self._batchers[routed.route.lane, routed.route.arm == INTERLEAVED]
+                answer = await batcher.ask(routed, since_s=began_s)
         except OverloadedError:
             if not self._popular_when_full:
                 raise
@@ -213,11 +217,13 @@ class Router:
         They share the machine, so that more of them at once would only be smaller.
         """
         document = in_force.document
-        shares = dict.fromkeys(self._batchers, 0.0)
+        shares = dict.fromkeys(self._stages, 0.0)
         for arm in document.arms:
             shares[document.arms[0].lane if arm.arm in document.killed else arm.lane] += arm.share
-        for lane, batcher in self._batchers.items():
-            batcher.max_in_flight = max(1, ceil(self._max_in_flight * shares[lane] - 0.5))
+        turns = 0.0 if in_force.interleaving is None else in_force.interleaving.share
+        for (lane, in_turns), batcher in self._batchers.items():
+            share = shares[lane] * (turns if in_turns else 1.0 - turns)
+            batcher.max_in_flight = max(1, ceil(self._max_in_flight * share - 0.5))
         self._shared_out = in_force
 
     def _look(

@@ -279,6 +279,30 @@ def test_a_lane_in_trouble_takes_no_turns_and_nobody_misses_it(
     assert drafted("left_out") == before + 1
 
 
+def test_a_lane_that_hangs_keeps_only_those_waiting_in_whose_lists_it_takes_turns(
+    replica_of: Replicas, ramp: Ramp
+) -> None:
+    replica = replica_of(deadline_s=60.0)
+    ramp(replica, 0.0, interleaving=Interleaving(lane="green", share=0.5))
+    in_force = replica.service.in_force()
+    users: dict[str, list[str]] = {"stable": [], "interleaved": []}
+    for n in range(20):
+        users[in_force.route(question(user_id=f"u{n}")).route.arm].append(f"u{n}")
+    assert users["stable"]
+    assert users["interleaved"]
+
+    async def run() -> list[Answer]:
+        replica.canary.hurdle = asyncio.Event()
+        router = replica.service.router
+        stuck = [asyncio.create_task(router.answer(question(user_id=one))) for one in users["interleaved"]]
+        found = await asyncio.gather(*(router.answer(question(user_id=one)) for one in users["stable"]))
+        assert not any(task.done() for task in stuck)
+        replica.canary.hurdle.set()
+        return [*found, *await asyncio.gather(*stuck)]
+
+    assert {answer.arm for answer in asyncio.run(run())} == {"stable", "interleaved"}
+
+
 def test_a_killed_canary_takes_no_turns(replica_of: Replicas, ramp: Ramp) -> None:
     replica = replica_of()
     killed = {"canary": Kill(at_s=0.0, by="ada")}
