@@ -14,8 +14,8 @@ from deployments.chart.kubernetes_values import (
     ObjectName,
     PodSecurity,
     Resources,
-    Toleration,
 )
+from deployments.chart.placement import Nodes
 from deployments.chart.storage_values import Registry
 from deployments.chart.values import Image
 
@@ -34,21 +34,13 @@ class Files(ChartModel):
     """Folder, with kind hostPath; user 1000 has to be able to write it."""
 
 
-class JobPods(ChartModel):
+class JobPods(Nodes):
     """A pod of Ray, or several."""
 
     num_cpus: Annotated[int, Field(ge=0)] | None = None
     """Whole cores that Ray counts; absent: what its limits or requests say."""
     resources: Resources
     """Of its Ray container."""
-    node_selector: Labels
-    """Labels that a node must have."""
-    tolerations: tuple[Toleration, ...]
-    """Taints that are no obstacle."""
-    affinity: dict[str, Any]
-    """As in a pod; the API server checks it."""
-    priority_class_name: str
-    """Empty: the cluster's default."""
 
 
 class JobWorkers(JobPods):

@@ -20,8 +20,8 @@ class Spread(ChartModel):
     """Places at least, with DoNotSchedule."""
 
 
-class Placement(ChartModel):
-    """Where pods may run."""
+class Nodes(ChartModel):
+    """Which nodes pods may run on."""
 
     node_selector: Labels
     """Labels that a node must have."""
@@ -29,7 +29,12 @@ class Placement(ChartModel):
     """Taints that are no obstacle."""
     affinity: dict[str, Any]
     """As in a pod; the API server checks it."""
-    topology_spread_constraints: tuple[Spread, ...]
-    """How evenly; which pods are meant is filled in."""
     priority_class_name: str
     """Empty: the cluster's default."""
+
+
+class Placement(Nodes):
+    """Where pods may run."""
+
+    topology_spread_constraints: tuple[Spread, ...]
+    """How evenly; which pods are meant is filled in."""
