@@ -1,3 +1,4 @@
+import importlib
 from collections.abc import Callable
 
 import numpy as np
@@ -15,8 +16,12 @@ from recsys.evaluation.baselines import BASELINES
 from recsys.evaluation.baselines.ease import EaseConfig, fit_ease
 from recsys.evaluation.baselines.full_ranking import best_rows, popularity_preference
 from recsys.evaluation.baselines.item_knn import ItemKnnConfig, fit_item_knn
+from recsys.evaluation.baselines.optional import OptionalFit
 from recsys.evaluation.baselines.popularity import fit_popularity
+from recsys.evaluation.baselines.pure_svd import PureSvdConfig, fit_pure_svd
 from recsys.evaluation.baselines.recent_popularity import RecentPopularityConfig, fit_recent_popularity
+from recsys.evaluation.baselines.sasrec.config import SasrecConfig
+from recsys.evaluation.model import Model
 from recsys.features.users import UserBatch, batch_at
 
 LogOf = Callable[[list[list[tuple[int, float]]], int], InteractionLog]
@@ -125,6 +130,26 @@ class TestEase:
             fit_ease(log_of([[(0, 1.0), (2, 2.0)]], 3), NO_CATALOGUE, EaseConfig(max_items=1))
 
 
+class TestPureSvd:
+    def test_scores_are_the_history_projected_onto_the_leading_factors(self, log_of: LogOf) -> None:
+        histories = [[(0, 1.0), (1, 2.0)], [(0, 1.0), (1, 2.0), (2, 3.0)], [(1, 1.0), (3, 2.0)], [(3, 1.0)]]
+        model = fit_pure_svd(log_of(histories, 4), NO_CATALOGUE, PureSvdConfig(n_factors=(2,)))
+        met = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 0, 1], [0, 0, 0, 1]], dtype=np.float64)
+        leading = np.linalg.svd(met)[2][:2].T
+        assert model.factors @ model.factors.T == pytest.approx(leading @ leading.T, abs=1e-5)
+
+    def test_what_the_same_users_met_comes_first(self, log_of: LogOf) -> None:
+        pairs = [[(0, 1.0), (1, 2.0)]] * 3 + [[(2, 1.0), (3, 2.0)]] * 4 + [[(0, 1.0)]]
+        model = fit_pure_svd(log_of(pairs, 5), NO_CATALOGUE, PureSvdConfig(n_factors=(2,)))
+        assert model.top(batch(log_of(pairs, 5), 7), 1).tolist() == [[1]]
+
+    def test_the_number_of_factors_is_the_best_on_positions_held_out(self, log_of: LogOf) -> None:
+        pairs = [[(0, 1.0), (1, 2.0)]] * 9 + [[(2, 1.0), (3, 2.0)]] * 8 + [[(4, 1.0), (5, 2.0)]] * 7
+        log = log_of(pairs + [[pair] for users in pairs for pair in users], 6)
+        model = fit_pure_svd(log, NO_CATALOGUE, PureSvdConfig(n_factors=(1, 3)))
+        assert model.factors.shape == (6, 1)  # nobody was left to learn pairs from: both are as good
+
+
 def random_log(rng: np.random.Generator) -> tuple[InteractionLog, NDArray[np.int64]]:
     lengths = rng.integers(0, 6, 8)
     n = int(lengths.sum())
@@ -141,28 +166,52 @@ def random_log(rng: np.random.Generator) -> tuple[InteractionLog, NDArray[np.int
     return log, offsets[:-1] + rng.integers(0, lengths + 1)
 
 
-@pytest.mark.parametrize("name", sorted(BASELINES))
+def fitted(name: str, log: InteractionLog) -> Model:
+    if name == "sasrec":  # by default it learns for longer than a test should take
+        pytest.importorskip("jax", reason="the extra 'baselines' is not installed")
+        training = importlib.import_module("recsys.evaluation.baselines.sasrec.training")
+        config = SasrecConfig(dimensions=8, n_blocks=1, look_every_steps=5, max_looks=2)
+        model: Model = training.fit_sasrec(log, NO_CATALOGUE, config)
+        return model
+    try:
+        return BASELINES[name](log, NO_CATALOGUE)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(BASELINES.keys() - {"sasrec"}), pytest.param("sasrec", marks=pytest.mark.slow)]
+)
 class TestEveryBaseline:
     @pytest.mark.parametrize("seed", range(5))
     def test_fills_lists_with_unseen_items_each_once(self, name: str, seed: int) -> None:
         log, stops = random_log(np.random.default_rng(seed))
         users = batch_at(log, np.arange(8), stops, np.full(8, 1e7))
-        top = BASELINES[name](log, NO_CATALOGUE).top(users, 9)
+        top = fitted(name, log).top(users, 9)
         check_lists(name, top, users, 9, log.n_items)
         n_seen = np.array([len(np.unique(users.slice(u, u + 1).excluded_rows)) for u in range(8)])
         assert (top >= 0).sum(axis=1).tolist() == (7 - n_seen).tolist()
 
     def test_gives_a_user_without_history_the_popular_items(self, name: str, log_of: LogOf) -> None:
         log = log_of([[(1, 1.0), (2, 2.0)], [(2, 1.0)]], 4)
-        top = BASELINES[name](log, NO_CATALOGUE).top(batch(log, 1, now_s=3.0, n_history=0), 2)
+        top = fitted(name, log).top(batch(log, 1, now_s=3.0, n_history=0), 2)
         assert top.tolist() == [[2, 1]]
 
     def test_answers_a_batch_as_it_answers_each_user_alone(self, name: str) -> None:
         log, stops = random_log(np.random.default_rng(7))
         users = batch_at(log, np.arange(8), stops, np.linspace(0.0, 1e7, 8))
-        model = BASELINES[name](log, NO_CATALOGUE)
+        model = fitted(name, log)
         alone = [model.top(users.slice(user, user + 1), 4)[0].tolist() for user in range(8)]
         assert model.top(users, 4).tolist() == alone
+
+
+class TestOptionalFit:
+    def test_a_missing_package_is_named_with_the_extra_that_brings_it(self, log_of: LogOf) -> None:
+        fit = OptionalFit("magic", ("json", "no_such_package"), "recsys.nowhere")
+        with pytest.raises(
+            UnavailableError, match=r"magic is unavailable: no_such_package is .*\[baselines\]"
+        ):
+            fit(log_of([[(0, 1.0)]], 1), NO_CATALOGUE)
 
 
 def test_preference_grows_with_popularity_and_ties_prefer_the_earlier_row(log_of: LogOf) -> None:

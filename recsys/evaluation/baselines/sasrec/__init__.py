@@ -1,0 +1,1 @@
+"""SASRec, a Transformer over the history, small and in JAX: the published sequence model to beat."""

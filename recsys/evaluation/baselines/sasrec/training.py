@@ -1,0 +1,158 @@
+"""Fit SASRec: step by step until validation positions say stop, or the time is up."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import polars as pl
+from jax import Array
+from numpy.typing import NDArray
+
+from recsys.core.clock import Clock, monotonic_clock
+from recsys.core.errors import UnavailableError
+from recsys.data.log import InteractionLog
+from recsys.evaluation.baselines.full_ranking import best_rows, popularity_preference
+from recsys.evaluation.baselines.sasrec.config import SasrecConfig
+from recsys.evaluation.baselines.sasrec.network import Network, hidden_states, loss, new_network
+from recsys.evaluation.baselines.sasrec.windows import Windows, endless_batches
+from recsys.evaluation.baselines.validation import hold_out_last
+from recsys.features.users import NO_ITEM, UserBatch
+
+_USERS_AT_ONCE = 256  # always so many, so that a user's scores have the same bits in whatever batch
+_LENGTH_STEP = 8
+_BYTES_PER_SCORE = 4
+_SECONDS_PER_MINUTE = 60.0
+
+Progress = Callable[[int, float], None]
+"""Told the number of the look at the validation positions, and the NDCG@10 there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sasrec:
+    """A network over the items that have training events; only :func:`fit_sasrec` makes one."""
+
+    network: Network
+    config: SasrecConfig
+    active_rows: NDArray[np.int64]  # shape (active,), rising item rows; the network's items
+    preference: NDArray[np.int64]  # shape (items,), place from least to most popular, for ties
+
+    def top(self, users: UserBatch, n: int) -> NDArray[np.int32]:
+        """Return the items that most probably come next, shape (users, n)."""
+        scores = np.full((len(users), len(self.preference)), -np.inf, dtype=np.float32)
+        length = len(self.network.places)
+        known = _codes(self.active_rows, len(self.preference))[users.history_rows[:, length - 1 :: -1]]
+        for start in range(0, len(users), _USERS_AT_ONCE):
+            asked = known[start : start + _USERS_AT_ONCE]
+            filled = np.pad(asked, ((0, _USERS_AT_ONCE - len(asked)), (0, 0)), constant_values=NO_ITEM)
+            found = _score(self.network, jnp.asarray(filled), self.config)
+            scores[start : start + len(asked), self.active_rows] = np.asarray(found)[: len(asked)]
+        scores[users.n_positive == 0] = 0.0  # of whom nothing is known: what is popular
+        return best_rows(scores, users, n, self.preference)
+
+
+class _State(NamedTuple):
+    network: Network
+    optimiser: optax.OptState
+
+
+def fit(train: InteractionLog, items: pl.DataFrame) -> Sasrec:
+    """Fit with the default settings."""
+    return fit_sasrec(train, items, SasrecConfig())
+
+
+def fit_sasrec(
+    train: InteractionLog,
+    items: pl.DataFrame,
+    config: SasrecConfig,
+    *,
+    clock: Clock = monotonic_clock,
+    on_look: Progress = lambda _, __: None,
+) -> Sasrec:
+    """Learn until lists for the validation positions get no better, and return the best that was seen.
+
+    Args:
+        train: what may be learned from; the latest positions of users are held out to judge by.
+        items: not looked at.
+        config: settings.
+        clock: monotonic, for ``config.max_minutes``.
+        on_look: told after each look at the validation positions.
+
+    Raises:
+        UnavailableError: nobody has two positions to learn from.
+    """
+    del items
+    until_s = clock() + config.max_minutes * _SECONDS_PER_MINUTE
+    validation = hold_out_last(train, seed=config.seed)
+    if not (validation.past.lengths > 1).any():
+        raise UnavailableError("sasrec", "nobody has two positions to learn from")
+    active = np.unique(train.item_rows).astype(np.int64)
+    preference = popularity_preference(train)
+    state, course = _begin(_recoded(validation.past, active), config)
+    best, best_quality, best_look = state.network, -np.inf, 0
+    for look in range(1, config.max_looks + 1):
+        for number, batch in islice(course, config.look_every_steps):
+            state = _step(state, jnp.asarray(batch.inputs), jnp.asarray(batch.targets), number, config)
+            state.network.items.block_until_ready()  # else the clock would see how fast steps are asked for
+            if clock() >= until_s:
+                break
+        quality = validation.quality(Sasrec(state.network, config, active, preference))
+        on_look(look, quality)
+        if np.isnan(quality):  # nobody to ask: what was learned while patience lasts
+            best = state.network
+        elif quality > best_quality:
+            best, best_quality, best_look = state.network, quality, look
+        if look - best_look >= config.patience_looks or clock() >= until_s:
+            break
+    return Sasrec(best, config, active, preference)
+
+
+def _codes(active_rows: NDArray[np.int64], n_items: int) -> NDArray[np.int32]:
+    """Return the network's number of each item row; NO_ITEM for the others, and for NO_ITEM itself."""
+    codes = np.full(n_items + 1, NO_ITEM, dtype=np.int32)  # the last entry is what -1 finds
+    codes[active_rows] = np.arange(len(active_rows))
+    return codes
+
+
+def _recoded(log: InteractionLog, active_rows: NDArray[np.int64]) -> InteractionLog:
+    codes = _codes(active_rows, log.n_items)[log.item_rows]
+    return replace(log, item_rows=codes, n_items=len(active_rows))
+
+
+def _begin(log: InteractionLog, config: SasrecConfig) -> tuple[_State, Iterator[tuple[int, Windows]]]:
+    """Return a network that knows nothing, and the numbered batches that it will learn from."""
+    longest = -(-int(log.lengths.max()) // _LENGTH_STEP) * _LENGTH_STEP
+    length = min(config.max_length, longest)
+    network = new_network(jax.random.key(config.seed), log.n_items, length, config)
+    size = min(_windows_per_step(log.n_items, length, config), 1 << log.n_users.bit_length())
+    course = endless_batches(log, length, size, np.random.default_rng(config.seed))
+    return _State(network, _optimiser(config).init(network)), enumerate(course)
+
+
+def _optimiser(config: SasrecConfig) -> optax.GradientTransformation:
+    rate = optax.linear_schedule(0.0, config.learning_rate, config.warm_up_steps + 1)
+    return optax.adamw(rate, b2=0.98, weight_decay=config.weight_decay)
+
+
+def _windows_per_step(n_items: int, length: int, config: SasrecConfig) -> int:
+    n_scored = n_items if config.n_negatives is None else config.n_negatives
+    of_window_mb = length * n_scored * _BYTES_PER_SCORE / 1e6
+    return max(1, min(config.batch_windows, int(config.max_scores_mb / of_window_mb)))
+
+
+@partial(jax.jit, static_argnames="config")
+def _step(state: _State, inputs: Array, targets: Array, number: int, config: SasrecConfig) -> _State:
+    key = jax.random.fold_in(jax.random.key(config.seed + 1), number)
+    slope = jax.grad(loss)(state.network, inputs, targets, key, config)
+    change, optimiser = _optimiser(config).update(slope, state.optimiser, state.network)
+    return _State(optax.apply_updates(state.network, change), optimiser)
+
+
+@partial(jax.jit, static_argnames="config")
+def _score(network: Network, item_rows: Array, config: SasrecConfig) -> Array:
+    return hidden_states(network, item_rows, config)[:, -1] @ network.items.T
