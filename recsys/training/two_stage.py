@@ -10,7 +10,7 @@ from recsys.data.log import InteractionLog
 from recsys.features.items import fit_items
 from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
-from recsys.ranking.boosting import BoostingConfig, fit_ranker
+from recsys.ranking.boosting import BoostedRanker, BoostingConfig, fit_ranker
 from recsys.ranking.matrix import Knowledge, KnowledgeConfig, fit_knowledge
 from recsys.reranking.rerank import RerankingConfig
 from recsys.training.cross_fit import CrossFitConfig, Step, cross_fit
@@ -69,11 +69,30 @@ def fit_two_stage(
         seed=config.seed,
         on_tree=lambda tree: on_step("ranker", tree / config.boosting.n_trees),
     )
-    catalogue = Catalogue(items, _popular(known, items), log.contexts)
+    return assembled(known, ranker, items, log.contexts, config)
+
+
+def assembled(
+    known: Knowledge,
+    ranker: BoostedRanker,
+    items: pl.DataFrame,
+    contexts: tuple[str, ...],
+    config: TrainingConfig,
+) -> TwoStage:
+    """Return the pipeline of parts that were fitted before.
+
+    Args:
+        known: of everybody.
+        ranker: grown on rows that :func:`recsys.training.cross_fit.cross_fit` made under the same settings.
+        items: the catalogue that ``known`` was fitted on.
+        contexts: names of the log's context rows.
+        config: quotas, caps and the number of candidates.
+    """
+    catalogue = Catalogue(items, _popular(known, items), contexts)
     return TwoStage(
         RecallStage(known.sources, catalogue, config.knowledge.recall.quotas),
         RankingStage(known, ranker),
-        RerankingStage(table, config.reranking),
+        RerankingStage(known.items, config.reranking),
         config.n_candidates,
     )
 
