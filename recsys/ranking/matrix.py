@@ -118,7 +118,11 @@ def _from_sources(
     yield "sequential_short", short
     yield "sequential_long", long
     yield "sequential", short + long
-    for name in SOURCE_NAMES[1:]:
+    near, far, before = sources.passages.parts(users, rows)
+    yield "passages_near", near
+    yield "passages_before", before
+    yield "passages", far
+    for name in SOURCE_NAMES[2:]:
         yield name, getattr(sources, name).score(users, rows)
     ranks = candidates.source_ranks
     for column, name in enumerate(SOURCE_NAMES):
@@ -145,7 +149,10 @@ def _from_popularity(users: UserBatch, rows: Rows, known: Knowledge) -> Iterator
 FEATURES: tuple[str, ...] = (
     "sequential_short",
     "sequential_long",
-    *SOURCE_NAMES,
+    "sequential",
+    "passages_near",
+    "passages_before",
+    *SOURCE_NAMES[1:],
     *(f"{name}_rank" for name in SOURCE_NAMES),
     "n_sources",
     *(f"transition_from_{back}" for back in range(3)),
@@ -170,6 +177,7 @@ FEATURES: tuple[str, ...] = (
 FEATURE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "sequential": ("sequential_short", "sequential_long", "sequential", "sequential_rank"),
+        "passages": ("passages_near", "passages_before", "passages", "passages_rank"),
         **{name: (name, f"{name}_rank") for name in ("covisitation", "svd", "tags")},
         "ranks": (*(f"{name}_rank" for name in SOURCE_NAMES), "n_sources"),
         "transitions": tuple(f"transition_from_{back}" for back in range(3)),
