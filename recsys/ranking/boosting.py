@@ -10,7 +10,7 @@ from typing import Literal, Self
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator
 
 from recsys.core.errors import IncompatibleBundleError
 from recsys.core.settings import FrozenModel
@@ -47,6 +47,16 @@ class BoostingConfig(FrozenModel):
 
     objective: Literal["binary:logistic", "rank:ndcg"] = "binary:logistic"
     """What the trees minimise."""
+
+    left_out: tuple[str, ...] = ()
+    """Features that no tree may look at: what is one worth?"""
+
+    @field_validator("left_out")
+    @classmethod
+    def _are_features(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(names) - set(FEATURES)):
+            raise ValueError(f"no such feature: {', '.join(unknown)}")
+        return names
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,9 @@ def fit_ranker(
         watch: rows to be scored now and then; whatever its ``look`` raises ends the growing.
     """
     ranked = config.objective == "rank:ndcg"
+    if config.left_out:
+        matrix = matrix.copy()
+        matrix[:, [FEATURES.index(name) for name in config.left_out]] = np.nan
     data = xgboost.QuantileDMatrix(
         matrix, labels, group=groups if ranked else None, feature_names=list(FEATURES)
     )

@@ -13,7 +13,7 @@ from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, Tw
 from recsys.ranking.boosting import BoostedRanker, BoostingConfig, fit_ranker
 from recsys.ranking.matrix import Knowledge, KnowledgeConfig, fit_knowledge
 from recsys.reranking.rerank import RerankingConfig
-from recsys.training.cross_fit import CrossFitConfig, Step, cross_fit
+from recsys.training.cross_fit import CrossFitConfig, Step, TrainingRows, cross_fit
 
 
 class TrainingConfig(FrozenModel):
@@ -56,11 +56,39 @@ def fit_two_stage(
         config: settings.
         on_step: told what is being done.
     """
+    rows = training_rows(log, items, config, on_step=on_step)
+    known = serving_knowledge(log, items, config, on_step=on_step)
+    return assembled(log, items, config, rows, known, on_step=on_step)
+
+
+def training_rows(
+    log: InteractionLog, items: pl.DataFrame, config: TrainingConfig, *, on_step: Step = lambda _, __: None
+) -> TrainingRows:
+    """Return what the ranker learns from."""
     table = fit_items(items, max_tags=config.max_tags)
-    rows = cross_fit(log, table, config.knowledge, config.cross_fit, seed=config.seed, on_step=on_step)
-    known = fit_knowledge(
+    return cross_fit(log, table, config.knowledge, config.cross_fit, seed=config.seed, on_step=on_step)
+
+
+def serving_knowledge(
+    log: InteractionLog, items: pl.DataFrame, config: TrainingConfig, *, on_step: Step = lambda _, __: None
+) -> Knowledge:
+    """Return what is known when serving: everything is fitted on everybody."""
+    table = fit_items(items, max_tags=config.max_tags)
+    return fit_knowledge(
         log, table, config.knowledge, seed=config.seed, on_step=lambda name: on_step(f"recall: {name}", 0.0)
     )
+
+
+def assembled(
+    log: InteractionLog,
+    items: pl.DataFrame,
+    config: TrainingConfig,
+    rows: TrainingRows,
+    known: Knowledge,
+    *,
+    on_step: Step = lambda _, __: None,
+) -> TwoStage:
+    """Grow the ranker's trees and put the stages together."""
     ranker = fit_ranker(
         rows.matrix,
         rows.labels,
