@@ -12,6 +12,8 @@ from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
 from recsys.ranking.boosting import BoostingConfig, fit_ranker
 from recsys.ranking.matrix import Knowledge, KnowledgeConfig, fit_knowledge
+from recsys.reranking.cost import costs_of
+from recsys.reranking.posterior import fit_interest
 from recsys.reranking.rerank import RerankingConfig
 from recsys.training.cross_fit import CrossFitConfig, Step, cross_fit
 
@@ -73,7 +75,12 @@ def fit_two_stage(
     return TwoStage(
         RecallStage(known.sources, catalogue, config.knowledge.recall.quotas),
         RankingStage(known, ranker),
-        RerankingStage(table, config.reranking),
+        RerankingStage(
+            table,
+            config.reranking,
+            fit_interest(log) if config.reranking.exploration.needs_interest else None,
+            costs_of(items) if config.reranking.cost_weight > 0.0 else None,
+        ),
         config.n_candidates,
     )
 
