@@ -308,6 +308,8 @@ def _answer(asked: Routed, key: Key, made: Entry | Answer) -> Answer:
 def _n_bytes(key: Key, answer: Answer) -> int:
     """Return about what an entry takes in memory, all that clients can make long included."""
     n_bytes = _ENTRY_BYTES + _ITEM_BYTES * len(answer.items) + len(key.shown) + len(answer.cursor or "")
+    if answer.exploration is not None:
+        n_bytes += _VALUE_BYTES * (1 + len(answer.exploration.propensities))
     if answer.items and answer.items[0].reason is not None:
         n_bytes += sum(_VALUE_BYTES + 4 * len(item.reason or "") for item in answer.items)
     values: list[str] = [*key.exclude_ids, *(item.item_id for item in key.session), key.user_id or ""]

@@ -13,6 +13,7 @@ from recsys.eventlog.exposure_writer import ExposureThread, ExposureWriter, Fate
 
 _ANSWER_BYTES = 1_024  # of what is held of an answer in memory, ids of any length included
 _ITEM_BYTES = 160
+_CHOICE_BYTES = 48  # ids of the catalogue's own, and a chance
 _CERTAIN = Exploration(())  # nothing was left to chance
 
 
@@ -87,6 +88,7 @@ class Exposures:
             for asked, answer in zip(questions, answers, strict=True)
         ]
         n_bytes = sum([_ANSWER_BYTES + _ITEM_BYTES * len(answer.items) for answer in answers])
+        n_bytes += sum([_CHOICE_BYTES * len(a.exploration.choices) for a in answers if a.exploration])
         self._offer(lambda: [self._exposure(one, call) for one in held], len(held), n_bytes)
 
     def _exposure(self, held: _Held, call: str) -> Exposure:
