@@ -99,7 +99,7 @@ def _ranker_trial(
         seed=config.seed,
         watch=Watch(parts.matrix, look_every_trees, look),
     )
-    model = assembled(recalled.known, ranker, problem.items, problem.split.train.contexts, config)
+    model = assembled(recalled.known, ranker, problem.items, problem.split.train, config)
     scores = _scores(parts, ranker.score(parts.matrix))
     lists = model.reranking.rerank(recalled.candidates.item_rows, scores, LIST_LENGTH).item_rows
     return {

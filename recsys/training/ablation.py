@@ -27,7 +27,7 @@ from recsys.evaluation.protocols import Protocol
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.matrix import FEATURE_GROUPS, Knowledge
 from recsys.training.cross_fit import Step, TrainingRows
-from recsys.training.two_stage import TrainingConfig, assembled, serving_knowledge, training_rows
+from recsys.training.two_stage import TrainingConfig, fit_from_rows, serving_knowledge, training_rows
 
 METRICS = ("ndcg@10", "recall@10", CANDIDATE_RECALL)
 
@@ -187,7 +187,7 @@ class _Parts:
         rows, rows_s = self._rows(config, keep)
         known, known_s = self._known(config, keep)
         began_s = self.clock()
-        model = assembled(self.log, self.items, config, rows, known)
+        model = fit_from_rows(self.log, self.items, config, rows, known)
         return model, rows_s + known_s + self.clock() - began_s, len(rows.labels)
 
     def _rows(self, config: TrainingConfig, keep: bool) -> tuple[TrainingRows, float]:

@@ -12,6 +12,8 @@ from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
 from recsys.ranking.boosting import BoostedRanker, BoostingConfig, fit_ranker
 from recsys.ranking.matrix import Knowledge, KnowledgeConfig, fit_knowledge
+from recsys.reranking.cost import costs_of
+from recsys.reranking.posterior import fit_interest
 from recsys.reranking.rerank import RerankingConfig
 from recsys.training.cross_fit import CrossFitConfig, Step, TrainingRows, cross_fit
 
@@ -58,7 +60,7 @@ def fit_two_stage(
     """
     rows = training_rows(log, items, config, on_step=on_step)
     known = serving_knowledge(log, items, config, on_step=on_step)
-    return assembled(log, items, config, rows, known, on_step=on_step)
+    return fit_from_rows(log, items, config, rows, known, on_step=on_step)
 
 
 def training_rows(
@@ -79,7 +81,7 @@ def serving_knowledge(
     )
 
 
-def assembled(
+def fit_from_rows(
     log: InteractionLog,
     items: pl.DataFrame,
     config: TrainingConfig,
@@ -97,14 +99,14 @@ def assembled(
         seed=config.seed,
         on_tree=lambda tree: on_step("ranker", tree / config.boosting.n_trees),
     )
-    return assembled(known, ranker, items, log.contexts, config)
+    return assembled(known, ranker, items, log, config)
 
 
 def assembled(
     known: Knowledge,
     ranker: BoostedRanker,
     items: pl.DataFrame,
-    contexts: tuple[str, ...],
+    log: InteractionLog,
     config: TrainingConfig,
 ) -> TwoStage:
     """Return the pipeline of parts that were fitted before.
@@ -113,14 +115,19 @@ def assembled(
         known: of everybody.
         ranker: grown on rows that :func:`recsys.training.cross_fit.cross_fit` made under the same settings.
         items: the catalogue that ``known`` was fitted on.
-        contexts: names of the log's context rows.
+        log: that ``known`` was fitted on.
         config: quotas, caps and the number of candidates.
     """
-    catalogue = Catalogue(items, _popular(known, items), contexts)
+    catalogue = Catalogue(items, _popular(known, items), log.contexts)
     return TwoStage(
         RecallStage(known.sources, catalogue, config.knowledge.recall.quotas),
         RankingStage(known, ranker),
-        RerankingStage(known.items, config.reranking),
+        RerankingStage(
+            known.items,
+            config.reranking,
+            fit_interest(log) if config.reranking.exploration.needs_interest else None,
+            costs_of(items) if config.reranking.cost_weight > 0.0 else None,
+        ),
         config.n_candidates,
     )
 
