@@ -2,8 +2,10 @@
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,7 @@ from recsys.cli.data_tables import print_description, print_findings, print_repo
 from recsys.cli.simulate import simulate
 from recsys.core.clock import unix_clock
 from recsys.core.errors import FieldError, UnavailableError
-from recsys.data import folder, mapped
+from recsys.data import folder, mapped, sequence
 from recsys.data.badrows import OnBadRow
 from recsys.data.columns import TimeUnit
 from recsys.data.describe import describe as describe_dataset
@@ -35,6 +37,13 @@ BadRows = Annotated[
 ReportFile = Annotated[
     Path | None, typer.Option("--report", help="Write the account of bad rows here as JSON.")
 ]
+
+
+class ImportFormat(StrEnum):
+    """How foreign interactions are laid out."""
+
+    TABLE = "table"
+    SEQUENCE = "sequence"
 
 
 @app.command()
@@ -88,8 +97,14 @@ def check(
 @app.command("import")
 def import_tables(
     *,
-    interactions: Annotated[Path, typer.Option(help="CSV or Parquet: who met what, and when.")],
+    interactions: Annotated[
+        Path, typer.Option(help="CSV or Parquet: who met what, and when. Or lines, see --format.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write; a data set there is replaced.")],
+    layout: Annotated[
+        ImportFormat,
+        typer.Option("--format", help="sequence: lines of 'user item', in time order, without times."),
+    ] = ImportFormat.TABLE,
     items: Annotated[Path | None, typer.Option(help="CSV or Parquet: the catalogue.")] = None,
     columns: Annotated[
         list[str] | None,
@@ -102,25 +117,40 @@ def import_tables(
     ] = None,
     kind: Annotated[Kind, typer.Option(help="What a row is when there is no column for it.")] = Kind.WATCH,
     time_unit: Annotated[TimeUnit | None, typer.Option(help="Of all times; by default found out.")] = None,
-    tags_separator: Annotated[str, typer.Option(help="Between tags that are one text.")] = "|",
+    tags_separator: Annotated[
+        str | None, typer.Option(help="Between tags that are one text; by default |.")
+    ] = None,
     separator: Annotated[str | None, typer.Option(help="Between CSV values; by default a comma.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the data set.")] = None,
     on_bad_row: BadRows = OnBadRow.FAIL,
     report: ReportFile = None,
 ) -> None:
-    """Turn any two tables into a data set of Marquee's format."""
-    config = mapped.MappingConfig(
-        columns=_pairs("map", columns),
-        kinds={word: _kind(each) for word, each in _pairs("kind-map", kinds).items()},
-        kind=kind,
-        time_unit=time_unit,
-        tags_separator=tags_separator,
-        separator=separator,
-    )
-    with _working("reading"):
-        loaded = mapped.load(
-            interactions, items, on_bad_row=OnBadRow.SKIP, now_s=unix_clock(), config=config, name=name
+    """Turn any two tables, or lines of a user and an item, into a data set of Marquee's format."""
+    read: Callable[..., Loaded]
+    if layout is ImportFormat.SEQUENCE:
+        _refuse(
+            {
+                "--items": items,
+                "--map": columns,
+                "--kind-map": kinds,
+                "--time-unit": time_unit,
+                "--tags-separator": tags_separator,
+                "--separator": separator,
+            }
         )
+        read = partial(sequence.load, interactions, kind=kind)
+    else:
+        config = mapped.MappingConfig(
+            columns=_pairs("map", columns),
+            kinds={word: _kind(each) for word, each in _pairs("kind-map", kinds).items()},
+            kind=kind,
+            time_unit=time_unit,
+            tags_separator="|" if tags_separator is None else tags_separator,
+            separator=separator,
+        )
+        read = partial(mapped.load, interactions, items, config=config)
+    with _working("reading"):
+        loaded = read(on_bad_row=OnBadRow.SKIP, now_s=unix_clock(), name=name)
     _account(loaded, on_bad_row, report)
     _save(loaded, out)
 
@@ -170,6 +200,13 @@ def _draw(dataset: Dataset, target: Path) -> list[Path]:
     draw: Callable[[Dataset, Path], list[Path]] = importlib.import_module("recsys.data.plots").draw
     with _writes("--plots", target):
         return draw(dataset, target)
+
+
+def _refuse(options: Mapping[str, object]) -> None:
+    """Refuse options that speak of tables, rather than leave them unheard."""
+    for option, value in options.items():
+        if value:
+            raise FieldError(option, "it with --format sequence", "it with tables alone")
 
 
 def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:

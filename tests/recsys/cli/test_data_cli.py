@@ -123,3 +123,36 @@ def test_plots_are_listed(tables: Path) -> None:
     assert str(tables / "plots" / "kinds.png") in result.stdout
     assert (tables / "plots" / "kinds.png").is_file()
     assert "most chosen" in result.stdout
+
+
+def test_lines_of_user_and_item_become_a_data_set(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("1 7\n1 8\n2 8\n")
+    result = run(
+        *("import", "--format", "sequence", "--interactions", tmp_path / "x.txt", "--out", tmp_path / "out"),
+        *("--kind", "click", "--name", "mine"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "3 interactions, 2 items" in result.stdout
+    assert "x.txt has no times" in result.stderr
+    described = orjson.loads(run("describe", tmp_path / "out", "--json").stdout)
+    assert (described["name"], described["kinds"]) == ("mine", {"click": 3})
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--map", "user_id=uid"),
+        ("--items", "y.csv"),
+        ("--kind-map", "1=click"),
+        ("--time-unit", "ms"),
+        ("--separator", ";"),
+        ("--tags-separator", ","),
+    ],
+)
+def test_options_of_tables_are_refused_for_lines(tmp_path: Path, option: tuple[str, str]) -> None:
+    (tmp_path / "x.txt").write_text("1 7\n")
+    where = ("--interactions", tmp_path / "x.txt", "--out", tmp_path / "out")
+    result = run("import", "--format", "sequence", *where, *option)
+    assert isinstance(result.exception, FieldError)
+    assert option[0] in str(result.exception)
+    assert not (tmp_path / "out").exists()
