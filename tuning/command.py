@@ -25,7 +25,7 @@ from tuning.journal import FILE, Journal, open_journal
 from tuning.parts import store_bytes
 from tuning.problem import Problem, log_of, make_problem
 from tuning.progress import trials_shown
-from tuning.ray_tune import RayTuneRunner, ray_session
+from tuning.ray_tune import Cluster, RayTuneRunner
 from tuning.report_html import html_of
 from tuning.run import Found, Wish, run_sweep
 from tuning.sweep import Budget, Sweep, read_sweep
@@ -147,13 +147,9 @@ def tune(
 
 def _search(place: Place, problem: Problem, journal: Journal, wish: Wish, address: str | None) -> Found:
     sweep = place.opening.sweep
-    with (
-        trials_shown() as show,
-        ray_session(address, n_cpus=sweep.budget.concurrent, store_bytes=store_bytes(problem, sweep.base)),
-    ):
-        return run_sweep(
-            sweep, journal, RayTuneRunner(problem, place.folder), wish, clock=monotonic_clock, show=show
-        )
+    cluster = Cluster(address, sweep.budget.concurrent, store_bytes(problem, sweep.base))
+    with trials_shown() as show, RayTuneRunner(problem, place.folder, cluster) as runner:
+        return run_sweep(sweep, journal, runner, wish, clock=monotonic_clock, show=show)
 
 
 def _refitted(

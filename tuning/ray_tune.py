@@ -8,19 +8,20 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import ObjectRef, tune
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from recsys.core.clock import monotonic_clock
-from recsys.core.errors import FieldError, UnavailableError
+from recsys.core.errors import FieldError, InputError, UnavailableError
 from recsys.training.two_stage import TrainingConfig
 from tuning.journal import Outcome
 from tuning.objectives import MEANINGS, Objective, Step
@@ -43,64 +44,79 @@ _OF_TUNE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where trials run."""
+
+    address: str | None  # ``auto`` or ``host:port``, from a machine of that cluster; None: one of our own
+    n_cpus: int  # of our own
+    store_bytes: int  # memory that the object store of our own may take
+
+
 @contextmanager
-def ray_session(address: str | None, *, n_cpus: int, store_bytes: int) -> Iterator[None]:
-    """Be connected to a cluster: to that of the address, or to one of our own that ends with this.
-
-    Args:
-        address: ``auto`` or ``host:port``, from a machine of that cluster; None: a cluster of our own.
-        n_cpus: of our own.
-        store_bytes: memory that the object store of our own may take.
-
-    Raises:
-        UnavailableError: nothing answers at the address.
-        FieldError: it is that of a Ray client; Tune would take the journal's keeper to the other side.
-    """
-    if address is not None and address.startswith("ray://"):
-        raise FieldError(
-            "--address", address, "auto or host:port, from within the cluster (ray job submit, a RayJob)"
-        )
+def _session(cluster: Cluster) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in _OF_TUNE}
     os.environ.update(_OF_TUNE)
+    is_ours = cluster.address is None
     try:
         ray.init(
-            address=address or "local",
-            num_cpus=None if address else n_cpus,
-            object_store_memory=None if address else store_bytes,
-            include_dashboard=None if address else False,
+            address=cluster.address or "local",
+            num_cpus=cluster.n_cpus if is_ours else None,
+            object_store_memory=cluster.store_bytes if is_ours else None,
+            include_dashboard=False if is_ours else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
         yield
     except (RayError, ConnectionError) as error:
-        raise UnavailableError(f"Ray at {address or 'this machine'}", _first_line(error)) from error
+        where = cluster.address or "this machine"
+        raise UnavailableError(f"Ray at {where}", _first_line(error)) from error
     finally:
         ray.shutdown()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-class RayTuneRunner:
-    """Runs the trials of a step, as many side by side as the budget says, a core each."""
+class RayTuneRunner(AbstractContextManager["RayTuneRunner"]):
+    """Runs the trials of a step, as many side by side as the budget says, a core each.
 
-    def __init__(self, problem: Problem, folder: Path) -> None:
-        """Put the problem into the object store.
+    Ray is started, or connected to, when the first trial is to be run, and left on the way out.
+    """
+
+    def __init__(self, problem: Problem, folder: Path, cluster: Cluster) -> None:
+        """Start nothing yet.
 
         Args:
-            problem: what the trials are asked.
+            problem: what the trials are asked; it goes into the object store once.
             folder: of the sweep; Tune's files lie in it while a step runs.
+            cluster: where.
+
+        Raises:
+            FieldError: the address is that of a Ray client; Tune would take the journal's keeper to the other
+                side of the connection.
         """
-        self._problem: ObjectRef[Problem] = ray.put(problem)
+        if cluster.address is not None and cluster.address.startswith("ray://"):
+            expected = "auto or host:port, from within the cluster (ray job submit, a RayJob)"
+            raise FieldError("--address", cluster.address, expected)
+        self._problem = problem
         self._folder = folder.absolute() / "ray"
+        self._cluster = cluster
+        self._open = ExitStack()
+        self._shared: ObjectRef[Problem] | None = None
+
+    def __exit__(self, *error: object) -> None:
+        """Leave Ray, if it was needed."""
+        self._open.close()
 
     def run(self, plan: Plan, listener: Listener) -> None:
         """See :class:`tuning.plan.Runner`."""
         began_s = monotonic_clock()
-        parts = self._shared_parts(plan.base) if plan.step is Step.RANKER else None
+        problem = self._problem_there()
+        parts = _parts_there(problem, plan.base) if plan.step is Step.RANKER else None
         left_s = plan.time_left_s - (monotonic_clock() - began_s)
         if left_s <= 0.0:
             return
-        work = tune.with_parameters(_work, shared=_Shared(self._problem, parts, plan))
+        work = tune.with_parameters(_work, shared=_Shared(problem, parts, plan))
         tuner = tune.Tuner(
             tune.with_resources(work, {"cpu": 1}),
             tune_config=tune.TuneConfig(
@@ -109,6 +125,7 @@ class RayTuneRunner:
                 num_samples=plan.n_left,
                 max_concurrent_trials=plan.budget.concurrent,
                 time_budget_s=left_s,
+                reuse_actors=True,  # a process imports everything once, for all its trials
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
             run_config=tune.RunConfig(
@@ -125,11 +142,23 @@ class RayTuneRunner:
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _shared_parts(self, config: TrainingConfig) -> "ObjectRef[Parts]":
-        """Make the parts on the cluster, and leave them there."""
-        parts = ray.remote(num_cpus=1)(make_parts).remote(self._problem, config)
-        ray.get(ray.remote(num_cpus=1)(_is_there).remote(parts))  # raises what went wrong
-        return parts
+    def _problem_there(self) -> "ObjectRef[Problem]":
+        if self._shared is None:
+            self._open.enter_context(_session(self._cluster))
+            self._shared = ray.put(self._problem)
+        return self._shared
+
+
+def _parts_there(problem: "ObjectRef[Problem]", config: TrainingConfig) -> "ObjectRef[Parts]":
+    """Make the parts on the cluster, and leave them there."""
+    parts = ray.remote(num_cpus=1)(make_parts).remote(problem, config)
+    try:
+        ray.get(ray.remote(num_cpus=1)(_is_there).remote(parts))
+    except RayTaskError as error:
+        raise InputError(f"the ranker's rows cannot be made: {_named(error.cause)}") from error
+    except RayError as error:
+        raise UnavailableError("Ray", _named(error)) from error
+    return parts
 
 
 class _Shared:
@@ -158,7 +187,7 @@ def _work(parameters: dict[str, Any], shared: _Shared) -> None:
             look_every_trees=plan.budget.look_every_trees,
         )
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in a trial becomes its row
-        tune.report({_FAILURE: f"{type(error).__name__}: {error}"})
+        tune.report({_FAILURE: _named(error)})
         return
     tune.report({_WHOLE: True, N_TREES: config.boosting.n_trees, **measures})
 
@@ -254,11 +283,11 @@ class _Told(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ANN401 - Tune's
         error = trial.get_error()
         self._listener.ended(
-            trial.trial_id, Outcome.FAILED, {}, error="its process died" if error is None else _told(error)
+            trial.trial_id, Outcome.FAILED, {}, error="its process died" if error is None else _named(error)
         )
 
 
-def _told(error: BaseException) -> str:
+def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {_first_line(error)}"
 
 

@@ -113,7 +113,8 @@ def _trials(step: StepReport) -> str:
     rows = [_cells(step, row, figures, paths) for row in step.rows[:_MOST_ROWS]]
     more = len(step.rows) - len(rows)
     rest = f"<p class=muted>{more} more are in report.json.</p>" if more > 0 else ""
-    return table_of(head, rows, n_words=2) + rest
+    marks = "<p class=muted>★ the choice, ◆ on the Pareto front</p>"
+    return marks + table_of(head, rows, n_words=2) + rest
 
 
 def _cells(

@@ -137,20 +137,23 @@ def test_failed_trials_are_rows_and_a_sweep_where_all_fail_says_why(
 
 def begun(folder: Path, *arguments: object) -> "subprocess.Popen[bytes]":
     """Run the command as a process of its own."""
-    return subprocess.Popen(
-        [*COMMAND, *(str(argument) for argument in arguments)],
-        stdout=subprocess.DEVNULL,
-        stderr=(folder.parent / "said.txt").open("ab"),
-    )
+    with (folder.parent / "said.txt").open("ab") as said:
+        return subprocess.Popen(
+            [*COMMAND, *(str(argument) for argument in arguments)], stdout=subprocess.DEVNULL, stderr=said
+        )
 
 
 LONG = (
-    SWEEP.replace("trials = 4", "trials = 6").replace("grace_trees = 4", "grace_trees = 4000")
+    SWEEP.replace("trials = 4", "trials = 6")
+    .replace("every_trees = 4", "every_trees = 20")
+    .replace("grace_trees = 4", "grace_trees = 4000")
+    .replace('"boosting.n_trees" = 8', '"boosting.n_trees" = 2000')
     + """
 [space.ranker]
 "boosting.learning_rate" = {low = 0.001, high = 0.01, log = true}
 """
-).replace('"boosting.n_trees" = 8', '"boosting.n_trees" = 600')
+)
+"""Trials of some seconds, none of which is stopped."""
 
 
 @pytest.mark.slow
@@ -177,15 +180,15 @@ def test_a_trial_whose_process_is_killed_is_run_again(simulated_folder: Path, tm
     sweep, out = written(tmp_path / "long.toml", LONG.replace("trials = 6", "trials = 2")), tmp_path / "out"
     to = ("--registry", tmp_path / "registry", "--no-refit", "--concurrent", 1)
     process = begun(out, "--data", simulated_folder, "--sweep", sweep, "--out", out, *to)
-    wait_for(lambda: bool(workers_of(process)), process)
-    victim = workers_of(process)[0]
-    victim.kill()
+    wait_for(lambda: (out / FILE).exists() and bool(read_events(out / FILE)), process)
+    (worker,) = workers_of(process)
+    worker.kill()
     wait_for(lambda: bool(rows_of(out)), process)
     assert process.wait(_PATIENCE_S) == 0
     rows = rows_of(out)
     assert [row.outcome for row in rows] == [Outcome.FINISHED] * 2
     assert sum(row.n_deaths for row in rows) == 1
-    assert all([point.n_trees for point in row.curve] == list(range(4, 601, 4)) for row in rows)
+    assert all([point.n_trees for point in row.curve] == list(range(20, 2001, 20)) for row in rows)
 
 
 def workers_of(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
