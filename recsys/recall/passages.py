@@ -34,7 +34,7 @@ Rows = NDArray[np.int32]
 class PassagesConfig(FrozenModel):
     """Where passages are looked for, and what counts in them."""
 
-    n_anchors: int = Field(default=2, ge=1, le=HISTORY_LENGTH)
+    n_anchors: int = Field(default=3, ge=1, le=HISTORY_LENGTH)
     """So many of the user's latest items are looked up."""
 
     anchor_time_constant_items: PositiveFloat = 2.0

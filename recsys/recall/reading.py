@@ -48,13 +48,15 @@ def search_passages(
     for user in range(len(history_rows)):
         history = history_rows[user]
         n_reached, weight = _read(lives, places, place_offsets, history, reading, True, ages, sums, reached)
-        n_kept = 0
+        n_kept, kept_scores, kept_rows = 0, best_scores[user], best_rows[user]
         for row in reached[:n_reached]:
-            if sums[row, _FAR] > 0 and not blocked[user, row]:
-                score = float(np.float32(sums[row, _FAR] / weight))
-                n_kept = offer(best_scores[user], best_rows[user], n_kept, score, row)
+            score = float(np.float32(sums[row, _FAR] / weight))
             sums[row] = 0
-        sort_best_first(best_scores[user], best_rows[user], n_kept)
+            if n_kept == len(kept_scores) and (n_kept == 0 or score < kept_scores[0]):
+                continue  # most items are worse than the worst of those kept: no call for them
+            if score > 0 and not blocked[user, row]:
+                n_kept = offer(kept_scores, kept_rows, n_kept, score, row)
+        sort_best_first(kept_scores, kept_rows, n_kept)
 
 
 @compiled
