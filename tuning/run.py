@@ -46,7 +46,8 @@ def run_sweep(
         sweep: what to do.
         journal: what was done already; everything is added to it.
         runner: runs trials.
-        wish: how to choose in the last step; the others take the best by their first objective.
+        wish: how to choose in the last step; the others take the best by their first objective, within the
+            same limit: what recall alone takes, the whole takes too.
         clock: monotonic.
         show: told after every trial.
 
