@@ -34,7 +34,7 @@ TINY = TrainingConfig(
         recall=RecallConfig(sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=4))
     ),
     cross_fit=CrossFitConfig(n_folds=2, min_positions=3, max_positions=3, n_candidates=20),
-    boosting=BoostingConfig(n_trees=20, max_depth=3),
+    boosting=BoostingConfig(n_trees=60, max_depth=4, min_child_weight=1.0),  # or strangers are all alike
     n_candidates=30,
 )
 
