@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from recsys.core.errors import InputError
+from recsys.recall.sequential import SequentialConfig
 from tuning.journal import Journal, Outcome, Parameters, open_journal
 from tuning.ledger import Standing
 from tuning.objectives import Objective, Step
@@ -13,6 +14,7 @@ from tuning.run import Found, Wish, run_sweep
 from tuning.sweep import Sweep, checked_sweep
 
 RIDGE, DEPTH = "knowledge.recall.sequential.ridge", "boosting.max_depth"
+DEFAULT_RIDGE = SequentialConfig().ridge
 
 
 class Counting:
@@ -57,7 +59,7 @@ def test_the_next_step_holds_what_the_one_before_has_chosen(tiny_sweep: Sweep, t
     found = run(tiny_sweep, tmp_path, runner)
     recall, ranker = runner.plans
     assert (recall.step, ranker.step) == (Step.RECALL, Step.RANKER)
-    assert ranker.base.knowledge.recall.sequential.ridge == 60.0  # the default, tried first and the largest
+    assert ranker.base.knowledge.recall.sequential.ridge == DEFAULT_RIDGE  # the default, tried first and the largest
     assert found.settings.knowledge == ranker.base.knowledge
     assert found.settings.boosting.max_depth == found.row.parameters[DEPTH]
 
@@ -65,7 +67,7 @@ def test_the_next_step_holds_what_the_one_before_has_chosen(tiny_sweep: Sweep, t
 def test_the_settings_as_they_stand_are_tried_first(tiny_sweep: Sweep, tmp_path: Path) -> None:
     runner = Counting()
     run(tiny_sweep, tmp_path, runner)
-    assert [plan.first for plan in runner.plans] == [[{RIDGE: 60.0}], [{DEPTH: 2}]]
+    assert [plan.first for plan in runner.plans] == [[{RIDGE: DEFAULT_RIDGE}], [{DEPTH: 2}]]
 
 
 def test_settings_outside_of_the_ranges_are_not_tried(tiny: dict[str, Any], tmp_path: Path) -> None:
