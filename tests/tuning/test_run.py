@@ -59,7 +59,9 @@ def test_the_next_step_holds_what_the_one_before_has_chosen(tiny_sweep: Sweep, t
     found = run(tiny_sweep, tmp_path, runner)
     recall, ranker = runner.plans
     assert (recall.step, ranker.step) == (Step.RECALL, Step.RANKER)
-    assert ranker.base.knowledge.recall.sequential.ridge == DEFAULT_RIDGE  # the default, tried first and the largest
+    assert (
+        ranker.base.knowledge.recall.sequential.ridge == DEFAULT_RIDGE
+    )  # the default, tried first and the largest
     assert found.settings.knowledge == ranker.base.knowledge
     assert found.settings.boosting.max_depth == found.row.parameters[DEPTH]
 
