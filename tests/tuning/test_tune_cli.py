@@ -21,7 +21,9 @@ from tuning.command import Limits, begin, resume
 from tuning.journal import FILE, Ended, Outcome, Started, read_events
 from tuning.objectives import Objective, Step
 
-COMMAND = (sys.executable, "-c", "from tuning.cli import app; app()")
+# What a shell starts with `&` is deaf to Ctrl-C, and so are its children: a CI run may be such a job.
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+COMMAND = (sys.executable, "-c", f"{HEARS_CTRL_C}; from tuning.cli import app; app()")
 _PATIENCE_S = 120.0
 
 SWEEP = """
