@@ -1,4 +1,4 @@
-# One image serves, trains, tunes and walks rollouts. What changes seldom comes first, so a change of code
+# One image serves, trains and walks rollouts. What changes seldom comes first, so a change of code
 # alone builds one small layer.
 
 FROM python:3.11-slim AS packages
@@ -19,6 +19,7 @@ COPY pyproject.toml README.md LICENSE /build/
 COPY recsys /build/recsys
 COPY deployments /build/deployments
 COPY loadtest /build/loadtest
+COPY tuning /build/tuning
 RUN cd /build \
  && PYTHONPATH=/opt/packages pip install --no-cache-dir --no-deps --no-build-isolation \
       --target /opt/code .

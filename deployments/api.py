@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from deployments.cursor import decode_cursor
+from deployments.cursor import NOTHING_SHOWN, decode_cursor
 from deployments.question import Question, SessionItem
 from recsys.data.events import POSITIVE_EVENTS, EventKind
 from recsys.pipeline.filters import Filters
@@ -127,7 +127,6 @@ class RecommendRequest(_Wire):
         Raises:
             FieldError: the cursor is not one of ours.
         """
-        fields = {} if self.cursor is None else {"shown": decode_cursor(self.cursor)}
         return Question(
             request_id=request_id,
             now_s=now_s,
@@ -137,11 +136,11 @@ class RecommendRequest(_Wire):
             wishes=wishes,
             session=tuple(_session_item(item, now_s) for item in self.session),
             exclude_ids=self.exclude_ids,
+            shown=NOTHING_SHOWN.copy() if self.cursor is None else decode_cursor(self.cursor),
             context=self.context,
             filters=None if self.filters is None else Filters(**dict(self.filters)),
             variety=self.variety,
             explain=self.explain,
-            **fields,
         )
 
 
@@ -230,6 +229,19 @@ class DegradedOut(_Described):
     why: str
 
 
+class ExplorationOut(_Described):
+    """What is left to chance in a list."""
+
+    propensities: list[float]
+    """The chance that each item had of standing in its place, the top first."""
+    position: int | None
+    """The place that was drawn; null when the list is the ranking's own."""
+    choices: list[str]
+    """What could have stood there; the ranking's own item first."""
+    chances: list[float]
+    """Of the choices, given that this place is drawn."""
+
+
 class RecommendAnswer(_Described):
     """A list and how it came about."""
 
@@ -255,6 +267,8 @@ class RecommendAnswer(_Described):
     """The arms of experiments besides the rollout, by experiment; those that were asked for are left out."""
     teams: list[str]
     """Of a list in which two bundles take turns: the arm that picked each item; else empty."""
+    exploration: ExplorationOut | None
+    """Where lists may explore; null when nothing is left to chance."""
 
 
 class EventResult(_Described):

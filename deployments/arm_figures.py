@@ -30,7 +30,7 @@ def count_answers(
     """Count answers that were computed; those of the cache say nothing of an arm."""
     counts: Counter[tuple[str, str]] = Counter()
     missed: Counter[Degradation] = Counter()
-    for (question, route), (items, n_named), degraded in zip(asked, listed, missing, strict=True):
+    for (question, route), (items, n_named, _), degraded in zip(asked, listed, missing, strict=True):
         if route.arm != SHADOW:
             missed.update(degraded)
         if route.override:

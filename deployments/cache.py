@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from deployments.metrics import CACHE, CACHE_AGE_SECONDS, CACHE_EVICTIONS
-from deployments.question import Answer, Question, SessionItem, ShownItem
+from deployments.question import Answer, Exploration, Question, SessionItem, ShownItem
 from deployments.settings import CacheSettings
 from deployments.showcase import Showcase
 from deployments.traffic import Routed
@@ -57,6 +57,7 @@ class Key(NamedTuple):
     exclude_ids: tuple[str, ...]
     session: tuple[SessionItem, ...]
     shown: bytes  # hashes of the items of earlier pages
+    explore: float = 0.0  # share of lists that explore: propensities hang on it
 
 
 def key_of(
@@ -66,6 +67,7 @@ def key_of(
     kind: Kind | None,
     arm: str,
     showcase: Showcase,
+    explore: float = 0.0,
 ) -> Key | None:
     """Return the key of a question; None when its answer must not be cached.
 
@@ -75,6 +77,7 @@ def key_of(
         kind: POPULAR when the list is made for nobody; None: tell from question and state.
         arm: which arm answers.
         showcase: the bundle that it is answered by.
+        explore: share of lists that explore; this one does not.
     """
     brings = bool(question.session or question.exclude_ids or len(question.shown))
     if kind is Kind.POPULAR and brings:
@@ -96,6 +99,7 @@ def key_of(
         question.exclude_ids,
         question.session,
         question.shown.tobytes(),
+        explore,
     )
 
 
@@ -116,6 +120,7 @@ class Entry:
     cursor: str | None
     as_of_s: float  # by the clock of the cache: before the state of its user was read
     n_bytes: int
+    exploration: Exploration | None = None
 
 
 class AnswerCache:
@@ -176,7 +181,7 @@ class AnswerCache:
             return
         self.expire()
         self._drop(key)
-        entry = Entry(answer.items, answer.cursor, as_of_s, n_bytes)
+        entry = Entry(answer.items, answer.cursor, as_of_s, n_bytes, answer.exploration)
         self._entries[key] = entry
         self._by_age.append((key, entry))
         self._n_bytes += n_bytes
@@ -255,7 +260,7 @@ class Round:
                 self.to_compute.append(place)
                 counts["none", Found.LEFT_OUT] += 1
             elif entry is not None:
-                self.answers[place] = _answer(self._asked[place], key, entry.items, entry.cursor)
+                self.answers[place] = _answer(self._asked[place], key, entry)
                 counts[key.kind, Found.HIT] += 1
                 CACHE_AGE_SECONDS.observe(now_s - entry.as_of_s)
             elif key in first:
@@ -278,30 +283,33 @@ class Round:
         for place, first in self._same_as.items():
             key, answer = self._keys[place], self.answers[first]
             if key is not None and answer is not None:
-                shared = _answer(self._asked[place], key, answer.items, answer.cursor)
+                shared = _answer(self._asked[place], key, answer)
                 shared.degraded.extend(answer.degraded)
                 self.answers[place] = shared
         return [answer for answer in self.answers if answer is not None]
 
 
-def _answer(asked: Routed, key: Key, items: list[ShownItem], cursor: str | None) -> Answer:
+def _answer(asked: Routed, key: Key, made: Entry | Answer) -> Answer:
     question, route = asked
     return Answer(
         question.request_id,
-        items,
+        made.items,
         key.arm,
         key.bundle,
-        cursor,
+        made.cursor,
         [],
         cached=True,
         override=route.override,
         experiments=route.experiments,
+        exploration=made.exploration,
     )
 
 
 def _n_bytes(key: Key, answer: Answer) -> int:
     """Return about what an entry takes in memory, all that clients can make long included."""
     n_bytes = _ENTRY_BYTES + _ITEM_BYTES * len(answer.items) + len(key.shown) + len(answer.cursor or "")
+    if answer.exploration is not None:
+        n_bytes += _VALUE_BYTES * (1 + len(answer.exploration.propensities))
     if answer.items and answer.items[0].reason is not None:
         n_bytes += sum(_VALUE_BYTES + 4 * len(item.reason or "") for item in answer.items)
     values: list[str] = [*key.exclude_ids, *(item.item_id for item in key.session), key.user_id or ""]

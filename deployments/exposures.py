@@ -5,7 +5,7 @@ from math import nan
 from typing import NamedTuple
 
 from deployments.metrics import EXPOSURES
-from deployments.question import Answer, Degradation, Question, ShownItem
+from deployments.question import Answer, Degradation, Exploration, Question, ShownItem
 from deployments.settings import ExposureSettings
 from recsys.core.clock import monotonic_clock, unix_clock
 from recsys.eventlog.exposure import Exposure, Pseudonyms, key_for
@@ -13,7 +13,8 @@ from recsys.eventlog.exposure_writer import ExposureThread, ExposureWriter, Fate
 
 _ANSWER_BYTES = 1_024  # of what is held of an answer in memory, ids of any length included
 _ITEM_BYTES = 160
-_CERTAIN = 1.0  # lists are deterministic, but for those in which two lanes take turns
+_CHOICE_BYTES = 48  # ids of the catalogue's own, and a chance
+_CERTAIN = Exploration(())  # nothing was left to chance
 
 
 class _Held(NamedTuple):
@@ -33,6 +34,7 @@ class _Held(NamedTuple):
     degraded: list[Degradation]
     items: list[ShownItem]
     teams: tuple[str, ...]
+    exploration: Exploration | None
 
 
 class Exposures:
@@ -81,14 +83,17 @@ class Exposures:
                 answer.degraded,
                 answer.items,
                 answer.teams,
+                answer.exploration,
             )
             for asked, answer in zip(questions, answers, strict=True)
         ]
         n_bytes = sum([_ANSWER_BYTES + _ITEM_BYTES * len(answer.items) for answer in answers])
+        n_bytes += sum([_CHOICE_BYTES * len(a.exploration.choices) for a in answers if a.exploration])
         self._offer(lambda: [self._exposure(one, call) for one in held], len(held), n_bytes)
 
     def _exposure(self, held: _Held, call: str) -> Exposure:
         items = held.items
+        chance = held.exploration or _CERTAIN
         return Exposure(
             held.request_id,
             held.now_s,
@@ -104,10 +109,13 @@ class Exposures:
             item_ids=[item.item_id for item in items],
             scores=[item.score for item in items],
             sources=[item.source for item in items],
-            propensities=[nan if held.teams else _CERTAIN] * len(items),
+            propensities=chance.propensities or [nan if held.teams else 1.0] * len(items),
             session_pseudonym=self._session(held),
             experiments=[f"{name}={arm}" for name, arm in held.experiments.items()],
             teams=held.teams,
+            explored_rank=chance.position,
+            choices=chance.choices,
+            chances=chance.chances,
         )
 
     def _session(self, held: _Held) -> str | None:

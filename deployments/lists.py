@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.cursor import encode_cursor, pack
-from deployments.question import Answer, Degradation, Question, ShownItem
+from deployments.exploring import left_to_chance
+from deployments.question import Answer, Degradation, Exploration, Question, ShownItem
 from deployments.reasons import reason
 from deployments.showcase import Rows, Showcase
 from deployments.traffic import Routed
@@ -22,6 +23,7 @@ class Listed(NamedTuple):
 
     items: list[ShownItem]
     n_named: int
+    exploration: Exploration | None = None
 
 
 _NOTHING = Listed([], 0)
@@ -33,6 +35,7 @@ def ranked_lists(
     users: UserBatch,
     candidates: Candidates,
     scores: NDArray[np.float32] | None,
+    explore: Sequence[float] | None = None,
 ) -> list[Listed]:
     """Return a list for each question, best first.
 
@@ -41,16 +44,18 @@ def ranked_lists(
         questions: what was asked.
         users: who asked, as recall saw them.
         candidates: what recall named for them.
-        scores: shape of the candidates; None keeps the order of recall.
+        scores: shape of the candidates; None keeps the order of recall, and leaves nothing to chance.
+        explore: which share of lists like each explores; None: none of any.
     """
     if scores is None:
+        explore = None
         places = np.arange(candidates.item_rows.shape[1], dtype=np.float32)
         scores = np.broadcast_to(1.0 / (1.0 + places), candidates.item_rows.shape)
     shown = [_NOTHING] * len(questions)
     for top_n in {question.top_n for question in questions}:
         # rerank looks further for longer lists: nobody's list may hang on what others in the batch asked for
         asking = [place for place, question in enumerate(questions) if question.top_n == top_n]
-        part = _reranked(showcase, questions, users, candidates, scores, asking, top_n)
+        part = _reranked(showcase, questions, users, candidates, scores, asking, top_n, explore)
         for place, listed in zip(asking, part, strict=True):
             shown[place] = listed
     return shown
@@ -61,9 +66,10 @@ def popular_list(showcase: Showcase, question: Question, hidden: Rows) -> Listed
     return Listed(_filled(showcase, question, [], [], hidden), 0)
 
 
-def answer_of(routed: Routed, items: list[ShownItem], missing: list[Degradation]) -> Answer:
+def answer_of(routed: Routed, listed: Listed, missing: list[Degradation]) -> Answer:
     """Put a list into its envelope."""
     question, route = routed
+    items = listed.items
     return Answer(
         question.request_id,
         items,
@@ -74,6 +80,7 @@ def answer_of(routed: Routed, items: list[ShownItem], missing: list[Degradation]
         False,
         route.override,
         route.experiments,
+        exploration=listed.exploration,
     )
 
 
@@ -91,16 +98,25 @@ def _reranked(
     scores: NDArray[np.float32],
     asking: list[int],
     top_n: int,
+    explore: Sequence[float] | None,
 ) -> list[Listed]:
     """Return the lists of those questions that ask for ``top_n`` items."""
     variety = np.array([questions[place].variety_weight for place in asking], dtype=np.float32)
     own = slice(None) if len(asking) == len(questions) else asking
-    slate = showcase.reranking.rerank(candidates.item_rows[own], scores[own], top_n, variety)
+    rows_of_all, scores_of_all = candidates.item_rows[own], scores[own]
+    slate = showcase.reranking.rerank(rows_of_all, scores_of_all, top_n, variety)
+    chance: list[Exploration | None] = [None] * len(asking)
+    if explore is not None and any(explore):
+        ids = [questions[place].request_id for place in asking]
+        shares = [explore[place] for place in asking]
+        slate, chance = left_to_chance(showcase, slate, rows_of_all, scores_of_all, ids, shares)
     named_by = candidates.source_ranks[np.asarray(asking)[:, None], slate.columns]
     sources = showcase.sources(named_by)
     lists = []
     rows, figures = slate.item_rows.tolist(), slate.scores.tolist()
-    for place, own_rows, own_figures, own_sources in zip(asking, rows, figures, sources, strict=True):
+    for place, own_rows, own_figures, own_sources, explored in zip(
+        asking, rows, figures, sources, chance, strict=True
+    ):
         question, hidden = questions[place], hidden_from(users, place)
         chosen = [row for row in own_rows if row >= 0]
         latest = int(users.history_rows[place, 0])
@@ -115,7 +131,7 @@ def _reranked(
             for column, row in enumerate(chosen)
         ]
         filled = _filled(showcase, question, items, chosen, hidden) if len(items) < top_n else items
-        lists.append(Listed(filled, len(items)))
+        lists.append(Listed(filled, len(items), explored))
     return lists
 
 

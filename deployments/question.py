@@ -36,6 +36,7 @@ class Question:
     filters: Filters | None = None
     variety: float | None = None  # None: as experiments say, else 0
     explain: bool = False
+    explore: float | None = None  # share of lists that explore; None: as the bundle says
 
     @property
     def unit(self) -> str:
@@ -68,6 +69,16 @@ class ShownItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Exploration:
+    """What is left to chance in a list, and what chance did."""
+
+    propensities: tuple[float, ...]  # chance that each item had of standing in its place, the top first
+    position: int | None = None  # the place that was drawn; None: the list is the ranking's own
+    choices: tuple[str, ...] = ()  # what could have stood there; the ranking's own item first
+    chances: tuple[float, ...] = ()  # of the choices, given that this place is drawn; together 1
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A list, and how it came about."""
 
@@ -83,3 +94,4 @@ class Answer:
         default_factory=lambda: _NO_EXPERIMENTS
     )  # name -> arm, dealt by chance
     teams: tuple[str, ...] = ()  # of an interleaved list: the arm that picked each item
+    exploration: Exploration | None = None  # None: nothing is left to chance

@@ -11,8 +11,9 @@ from deployments.arm_figures import begin_at_zero, count_answers, count_errors, 
 from deployments.audience import audience
 from deployments.autoscaling.demand import Demand
 from deployments.batching import MicroBatcher, OverloadedError, Patience
-from deployments.cache import AnswerCache, Kind, Round, key_of
+from deployments.cache import AnswerCache, Key, Kind, Round, key_of
 from deployments.drain import DrainRate
+from deployments.exploring import share_of
 from deployments.exposures import Exposures
 from deployments.guard import Guard
 from deployments.interleaving import Interleaver
@@ -31,6 +32,7 @@ from recsys.core.errors import UnavailableError
 from recsys.experiments.interleaving import INTERLEAVED
 from recsys.features.users import UserBatch
 from recsys.recall.candidates import Candidates
+from recsys.reranking.exploration import explores
 from recsys.state.store import EMPTY, UserState, UserStateStore
 
 _USUAL = OverloadSettings()
@@ -146,8 +148,8 @@ class Router:
         found = self._look(asked, [EMPTY], as_of_s=self.cache.now_s(), kind=Kind.POPULAR)
         if found.to_compute:
             users = audience([routed.question], [EMPTY], showcase)
-            items, _ = popular_list(showcase, routed.question, hidden_from(users, 0))
-            found.answers = [answer_of(routed, items, [])]
+            listed = popular_list(showcase, routed.question, hidden_from(users, 0))
+            found.answers = [answer_of(routed, listed, [])]
         made = found.complete()
         if self._exposures is not None:
             self._exposures.served([question], made, call="popular")
@@ -239,12 +241,19 @@ class Router:
         keys = [
             None
             if not self.cache.is_on
-            or (unread and question.user_id is not None)
-            or route.arm == INTERLEAVED  # of two bundles, and only one is in the key
-            else key_of(question, state, kind=kind, arm=route.arm, showcase=route.showcase)
-            for (question, route), state in zip(asked, states, strict=True)
+            or (unread and one.question.user_id is not None)
+            or one.route.arm == INTERLEAVED  # of two bundles, and only one is in the key
+            else self._key(one, state, kind)
+            for one, state in zip(asked, states, strict=True)
         ]
         return Round(self.cache, asked, keys, as_of_s)
+
+    def _key(self, routed: Routed, state: UserState, kind: Kind | None) -> Key | None:
+        question, route = routed
+        explore = 0.0 if kind is Kind.POPULAR else share_of(routed)
+        if explores(question.request_id, explore):  # what is drawn is this request's alone
+            return None
+        return key_of(question, state, kind=kind, arm=route.arm, showcase=route.showcase, explore=explore)
 
     def _now_in_force(self) -> InForce:
         in_force = self._in_force()
@@ -301,11 +310,10 @@ class Router:
                 for place, question in enumerate(questions)
             ]
         else:
-            listed = ranked_lists(showcase, questions, users, candidates, scores)
+            explore = [share_of(one) for one in asked]
+            listed = ranked_lists(showcase, questions, users, candidates, scores, explore)
         count_answers(asked, listed, missing)
-        return [
-            answer_of(one, items, said) for one, (items, _), said in zip(asked, listed, missing, strict=True)
-        ]
+        return [answer_of(one, made, said) for one, made, said in zip(asked, listed, missing, strict=True)]
 
     async def _found(
         self, lane: str, showcase: Showcase, questions: Sequence[Question], users: UserBatch

@@ -65,8 +65,8 @@ class InForce:
         arm, override = place.arm, place.override
         if arm.lane not in self.lanes:
             arm, override = next(one for one in self.document.arms if one.lane in self.lanes), True
-        if place.knobs and question.variety is None:
-            question = replace(question, variety=place.knobs.get("variety"))
+        if place.knobs:
+            question = _turned(question, place.knobs)
         name = arm.arm if override or not self._takes_turns(arm, question.unit) else INTERLEAVED
         return Routed(question, Route(name, arm.lane, self.lanes[arm.lane], override, place.experiments))
 
@@ -93,6 +93,12 @@ class InForce:
     def first(self) -> Showcase:
         """What the first arm that can be served is served from."""
         return next(self.lanes[arm.lane] for arm in self.document.arms if arm.lane in self.lanes)
+
+
+def _turned(question: Question, knobs: Mapping[str, float]) -> Question:
+    """Return a question as the arms of experiments want it; what it says itself comes before that."""
+    variety = knobs.get("variety") if question.variety is None else question.variety
+    return replace(question, variety=variety, explore=knobs.get("explore"))
 
 
 def take_over(

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
 from deployments.cli.experiment_change import list_experiments, start, stop
+from deployments.cli.experiment_estimate import print_estimate
 from deployments.cli.experiment_preference import preference
 from deployments.cli.experiment_report import report
 from recsys.core.errors import FieldError
@@ -32,6 +33,7 @@ app.command("stop")(stop)
 app.command("list")(list_experiments)
 app.command("report")(report)
 app.command("preference")(preference)
+app.command("estimate")(print_estimate)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 _TESTS: tuple[Test, ...] = ("sequential", "one look")

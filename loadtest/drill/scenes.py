@@ -13,7 +13,7 @@ PLAN: Final = RolloutPlan(
         Step(share=0.01, min_time=5.0, min_exposures=5),
         Step(share=0.05, min_time=5.0, min_exposures=20),
         Step(share=0.25, min_time=5.0, min_exposures=250),
-        Step(share=0.5, min_time=5.0, min_exposures=1_200),
+        Step(share=0.5, min_time=5.0, min_exposures=3_000),
         Step(share=1.0, min_time=5.0, min_exposures=300),
     ),
     guardrails=(

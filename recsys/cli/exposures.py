@@ -47,13 +47,14 @@ def show(
         "users": answers["user_pseudonym"].drop_nulls().n_unique(),
         "cached": int(answers["cached"].sum()),
         "degraded": answers.filter(pl.col("degraded").list.len() > 0).height,
+        "explored": answers["explored_rank"].drop_nulls().len(),
         "by": counts,
     }
     if as_json:
         typer.echo(orjson.dumps(summary))
         return
     table = Table("what", "which", "how many")
-    for what in ("answers", "items", "users", "cached", "degraded"):
+    for what in ("answers", "items", "users", "cached", "degraded", "explored"):
         table.add_row(what, "", f"{summary[what]:,}")
     for by, found in counts.items():
         for which, count in found.items():

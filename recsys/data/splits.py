@@ -1,6 +1,6 @@
 """Which past a model may learn from, and which users are asked about what came next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ class Split:
 
     full: InteractionLog
     train: InteractionLog  # the same users, only positions a model may learn from
-    test_users: NDArray[np.int64]  # shape (tests,), rising user rows of ``full`` (and of ``train``)
+    test_users: NDArray[np.int64]  # shape (tests,), never falling user rows of ``full`` (and of ``train``)
     test_stops: NDArray[np.int64]  # shape (tests,), position in ``full`` where the user's history ends
     target_offsets: NDArray[np.int64]  # shape (tests + 1,)
     target_rows: NDArray[np.int32]  # user t's answers are target_rows[offsets[t]:offsets[t + 1]], never empty
@@ -58,6 +58,37 @@ def leave_last_out(log: InteractionLog, n_last: int = 1) -> Split:
         raise FieldError("n_last", str(n_last), "1 or more")
     stops = np.where(log.lengths > n_last, log.offsets[1:] - n_last, log.offsets[1:])
     return _split(log, stops, now_s=None)
+
+
+def each_of_the_last(log: InteractionLog, n_last: int) -> Split:
+    """Hold out the last ``n_last`` positions of every user who has more; each is a question of its own.
+
+    Many questions of few users, to choose settings by: the answers to the earlier questions are in the
+    history of the later ones, but no model learns from any of them.
+
+    Args:
+        log: all positions.
+        n_last: questions per user, at least 1; an item that the user has met before is no question.
+
+    Returns:
+        The split; a user comes once per question, and each question is asked at the time of its answer.
+
+    Raises:
+        FieldError: ``n_last`` is below 1.
+    """
+    whole = leave_last_out(log, n_last)
+    positions = np.arange(len(log.item_rows))
+    stops = np.repeat(np.where(log.lengths > n_last, log.offsets[1:] - n_last, log.offsets[1:]), log.lengths)
+    asked = np.flatnonzero((positions >= stops) & (_first_meeting(log) == positions))
+    return replace(
+        whole,
+        test_users=log.user_rows[asked].astype(np.int64),
+        test_stops=asked,
+        target_offsets=np.arange(len(asked) + 1, dtype=np.int64),
+        target_rows=log.item_rows[asked],
+        now_s=log.times_s[asked],
+        cold=np.zeros(len(asked), dtype=np.bool_),
+    )
 
 
 def global_time(log: InteractionLog, cut_s: float) -> Split:

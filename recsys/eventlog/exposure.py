@@ -49,6 +49,9 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "session_pseudonym": pl.String,
     "experiments": pl.List(pl.String),
     "teams": pl.List(pl.String),
+    "explored_rank": pl.Int32,
+    "choices": pl.List(pl.String),
+    "chances": pl.List(pl.Float64),
 }
 """Columns of exposures; the fields of :class:`Exposure`, in this order."""
 
@@ -74,6 +77,9 @@ class Exposure(NamedTuple):
     session_pseudonym: str | None = None  # of a session that nobody is named for
     experiments: Sequence[str] = ()  # "name=arm" of each experiment in which chance dealt the arm
     teams: Sequence[str] = ()  # of an interleaved list: the arm that picked each item
+    explored_rank: int | None = None  # which place of this list was drawn by chance, 1 is the top
+    choices: Sequence[str] = ()  # what could have stood there; the ranking's own item first
+    chances: Sequence[float] = ()  # of the choices, given that this place was drawn; together 1
 
 
 class Pseudonyms:

@@ -9,7 +9,7 @@ from recsys.eventlog.exposure import SCHEMA
 from recsys.eventlog.exposure_files import exposure_files, put_exposures
 
 FOR_EVER = float("inf")
-_LACKED = pl.col("experiments", "teams").fill_null([])  # files from before there were any lack the columns
+_LACKED = pl.col("experiments", "teams", "choices", "chances").fill_null([])  # as earlier versions wrote
 
 
 def scan_exposures(

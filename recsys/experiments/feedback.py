@@ -108,6 +108,7 @@ def join_feedback(
     window_s: float = DEFAULT_WINDOW_S,
     overrides: bool = False,
     degraded: bool = True,
+    explored: bool = True,
 ) -> Records:
     """Attribute reactions to what was shown; see the rules above.
 
@@ -120,6 +121,7 @@ def join_feedback(
         window_s: later reactions have nothing to do with the list.
         overrides: also lists whose arm was not dealt by chance.
         degraded: also lists in which something was missing.
+        explored: also lists in which a place was drawn by chance.
     """
     lists = _lists(exposures)
     shown = _shown(lists)
@@ -129,6 +131,7 @@ def join_feedback(
     )
     kept = pl.lit(value=True) if overrides else ~pl.col("override").fill_null(value=False)
     kept &= pl.lit(value=True) if degraded else pl.col("degraded").list.len().fill_null(0) == 0
+    kept &= pl.lit(value=True) if explored else pl.col("explored_rank").is_null()
     records = Records(lists, flagged).where(kept)
     return Records(records.lists.select(*LISTS), records.impressions.select(*IMPRESSIONS))
 
@@ -142,13 +145,16 @@ def read_records(
     window_s: float = DEFAULT_WINDOW_S,
     overrides: bool = False,
     degraded: bool = True,
+    explored: bool = True,
 ) -> Records:
     """Return the records of a time range from a folder of exposures; see :func:`join_feedback`.
 
     Lists up to ``window_s`` later are read too, for they may claim a reaction.
     """
     found = scan_exposures(exposures, since_s=since_s, until_s=until_s + window_s)
-    records = join_feedback(found, reactions, window_s=window_s, overrides=overrides, degraded=degraded)
+    records = join_feedback(
+        found, reactions, window_s=window_s, overrides=overrides, degraded=degraded, explored=explored
+    )
     return records.where(pl.col("served_at_s") < until_s)
 
 

@@ -117,6 +117,9 @@ def _frame(
             "session_pseudonym": [None] * n,
             "experiments": [["tint=on"]] * n,
             "teams": [[]] * n,
+            "explored_rank": [None] * n,
+            "choices": [[]] * n,
+            "chances": [[]] * n,
         },
         schema=SCHEMA,
     )

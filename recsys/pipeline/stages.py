@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.errors import InputError
 from recsys.features.items import ItemTable
 from recsys.features.users import UserBatch, nobody
 from recsys.pipeline.catalogue import Catalogue
@@ -16,6 +17,8 @@ from recsys.ranking.matrix import Knowledge, candidate_matrix
 from recsys.recall.candidates import Candidates
 from recsys.recall.sources import SOURCE_NAMES, Quotas, Sources, name_candidates
 from recsys.registry.bundle import BundleReader, BundleWriter
+from recsys.reranking.cost import priced
+from recsys.reranking.posterior import ItemInterest
 from recsys.reranking.rerank import RerankingConfig, Slate, rerank
 
 _MAX_BLOCKED_CELLS = 1 << 24  # users x items looked at together: bounds the memory of one call
@@ -107,6 +110,20 @@ class RerankingStage:
 
     items: ItemTable
     config: RerankingConfig
+    interest: ItemInterest | None = None  # there where exploration needs it
+    costs: NDArray[np.float32] | None = None  # shape (items,), there where they have a weight
+
+    def __post_init__(self) -> None:
+        if self.interest is None and self.config.exploration.needs_interest:
+            raise InputError("exploration by newness or Thompson sampling needs the items' interactions")
+        if self.costs is None and self.config.cost_weight > 0.0:
+            raise InputError("a weight of costs needs the items' costs")
+
+    def priced(self, item_rows: NDArray[np.int32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the scores less what the items cost; just the scores when costs have no weight."""
+        if self.costs is None or self.config.cost_weight == 0.0:
+            return scores
+        return priced(item_rows, scores, self.costs, self.config.cost_weight)
 
     def rerank(
         self,
@@ -115,18 +132,24 @@ class RerankingStage:
         n: int,
         variety: NDArray[np.float32] | None = None,
     ) -> Slate:
-        """Choose ``n`` candidates per user; see :func:`recsys.reranking.rerank.rerank`."""
-        return rerank(item_rows, scores, n, self.items, self.config, variety)
+        """Choose ``n`` candidates per user by priced scores; see :func:`recsys.reranking.rerank.rerank`."""
+        return rerank(item_rows, self.priced(item_rows, scores), n, self.items, self.config, variety)
 
     def save(self, writer: BundleWriter) -> None:
-        """Write the settings; the items write themselves."""
+        """Write the settings and what they need; the items write themselves."""
         writer.json("reranking/config", self.config.model_dump())
+        if self.interest is not None:
+            self.interest.save(writer)
+        if self.costs is not None:
+            writer.array("reranking/costs", self.costs)
 
     @classmethod
     def load(cls, reader: BundleReader) -> Self:
         """Read the stage of a bundle."""
         config = RerankingConfig.model_validate(reader.json("reranking/config"))
-        return cls(ItemTable.load(reader), config)
+        known = ItemInterest.load(reader) if config.exploration.needs_interest else None
+        costs = reader.array("reranking/costs") if config.cost_weight > 0.0 else None
+        return cls(ItemTable.load(reader), config, known, costs)
 
 
 @dataclass(frozen=True, slots=True)

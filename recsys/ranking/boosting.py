@@ -10,7 +10,7 @@ from typing import Literal, Self
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator
 
 from recsys.core.errors import IncompatibleBundleError
 from recsys.core.settings import FrozenModel
@@ -48,6 +48,16 @@ class BoostingConfig(FrozenModel):
     objective: Literal["binary:logistic", "rank:ndcg"] = "binary:logistic"
     """What the trees minimise."""
 
+    left_out: tuple[str, ...] = ()
+    """Features that no tree may look at: what is one worth?"""
+
+    @field_validator("left_out")
+    @classmethod
+    def _are_features(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(names) - set(FEATURES)):
+            raise ValueError(f"no such feature: {', '.join(unknown)}")
+        return names
+
 
 @dataclass(frozen=True, slots=True)
 class BoostedRanker:
@@ -84,6 +94,15 @@ class BoostedRanker:
             raise IncompatibleBundleError(reader.name, _FILE, str(error)) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Rows that are scored while the trees grow, so that somebody can see how good they are by then."""
+
+    matrix: NDArray[np.float32]  # shape (rows, features)
+    every: int  # so many trees lie between two looks
+    look: Callable[[int, NDArray[np.float32]], None]  # is given the number of trees, and margins (rows,)
+
+
 def fit_ranker(
     matrix: NDArray[np.float32],
     labels: NDArray[np.float32],
@@ -92,6 +111,7 @@ def fit_ranker(
     *,
     seed: int = 0,
     on_tree: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
 ) -> BoostedRanker:
     """Grow the trees. Without rows every score is the same: recall order stays.
 
@@ -102,8 +122,12 @@ def fit_ranker(
         config: settings.
         seed: for the shares of rows and columns.
         on_tree: told the number of each finished tree.
+        watch: rows to be scored now and then; whatever its ``look`` raises ends the growing.
     """
     ranked = config.objective == "rank:ndcg"
+    if config.left_out:
+        matrix = matrix.copy()
+        matrix[:, [FEATURES.index(name) for name in config.left_out]] = np.nan
     data = xgboost.QuantileDMatrix(
         matrix, labels, group=groups if ranked else None, feature_names=list(FEATURES)
     )
@@ -119,7 +143,11 @@ def fit_ranker(
         "seed": seed,
         "verbosity": 1 if len(labels) else 0,  # XGBoost warns of a data set without rows
     }
-    callbacks = [_Told(on_tree)] if on_tree is not None else None
+    callbacks: list[xgboost.callback.TrainingCallback] = []
+    if on_tree is not None:
+        callbacks.append(_Told(on_tree))
+    if watch is not None:
+        callbacks.append(_Watched(watch))
     booster = xgboost.train(parameters, data, config.n_trees, callbacks=callbacks)
     return BoostedRanker(booster, Trees.of(booster))
 
@@ -134,4 +162,20 @@ class _Told(xgboost.callback.TrainingCallback):
     ) -> bool:
         del model, evals_log
         self._on_tree(epoch + 1)
+        return False
+
+
+class _Watched(xgboost.callback.TrainingCallback):
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+        self._rows = xgboost.DMatrix(watch.matrix, feature_names=list(FEATURES))
+
+    def after_iteration(
+        self, model: xgboost.Booster, epoch: int, evals_log: xgboost.callback.TrainingCallback.EvalsLog
+    ) -> bool:
+        del evals_log
+        if (epoch + 1) % self._watch.every == 0:  # XGBoost remembers the margins of the trees before
+            margins = model.predict(self._rows, output_margin=True)
+            self._watch.look(epoch + 1, np.asarray(margins, dtype=np.float32))
         return False

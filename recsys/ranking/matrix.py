@@ -4,8 +4,9 @@ Training and serving both call :func:`candidate_matrix`: a ranker is only as goo
 inputs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -117,7 +118,11 @@ def _from_sources(
     yield "sequential_short", short
     yield "sequential_long", long
     yield "sequential", short + long
-    for name in SOURCE_NAMES[1:]:
+    near, far, before = sources.passages.parts(users, rows)
+    yield "passages_near", near
+    yield "passages_before", before
+    yield "passages", far
+    for name in SOURCE_NAMES[2:]:
         yield name, getattr(sources, name).score(users, rows)
     ranks = candidates.source_ranks
     for column, name in enumerate(SOURCE_NAMES):
@@ -144,7 +149,10 @@ def _from_popularity(users: UserBatch, rows: Rows, known: Knowledge) -> Iterator
 FEATURES: tuple[str, ...] = (
     "sequential_short",
     "sequential_long",
-    *SOURCE_NAMES,
+    "sequential",
+    "passages_near",
+    "passages_before",
+    *SOURCE_NAMES[1:],
     *(f"{name}_rank" for name in SOURCE_NAMES),
     "n_sources",
     *(f"transition_from_{back}" for back in range(3)),
@@ -165,6 +173,33 @@ FEATURES: tuple[str, ...] = (
     "hour_of_day",
 )
 """Names of the columns, in order."""
+
+FEATURE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "sequential": ("sequential_short", "sequential_long", "sequential", "sequential_rank"),
+        "passages": ("passages_near", "passages_before", "passages", "passages_rank"),
+        **{name: (name, f"{name}_rank") for name in ("covisitation", "svd", "tags")},
+        "ranks": (*(f"{name}_rank" for name in SOURCE_NAMES), "n_sources"),
+        "transitions": tuple(f"transition_from_{back}" for back in range(3)),
+        "popularity": (
+            "popularity",
+            "popularity_rank",
+            *(f"popularity_{name}" for name in HALF_LIVES),
+            "trend",
+            "popularity_from_taste",
+        ),
+        "catalogue": (
+            "days_since_published",
+            "years_from_taste",
+            "log_duration",
+            "duration_from_taste",
+            "creator_share",
+        ),
+        "position": ("activity", "mean_log_position", "position_from_activity"),
+        "time": ("days_since_first_seen", "days_since_last", "days_since_tenth_last", "hour_of_day"),
+    }
+)
+"""Features that say the same kind of thing; every feature is in a group, ranks in two."""
 
 _MEANING = 1  # raise it when a feature changes its meaning and keeps its name
 

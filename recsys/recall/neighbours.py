@@ -147,12 +147,15 @@ def _strongest(
     reached = np.empty(len(table_rows), dtype=np.int32)
     for user in range(len(history_rows)):
         n_reached = _spread(table_rows, table_weights, history_rows[user], decay, sums, is_reached, reached)
-        n_kept = 0
+        n_kept, kept_scores, kept_rows = 0, best_scores[user], best_rows[user]
         for row in reached[:n_reached]:
-            if sums[row] > 0 and not blocked[user, row]:
-                n_kept = offer(best_scores[user], best_rows[user], n_kept, sums[row], row)
+            score = sums[row]
             sums[row], is_reached[row] = 0, False
-        sort_best_first(best_scores[user], best_rows[user], n_kept)
+            if n_kept == len(kept_scores) and (n_kept == 0 or score < kept_scores[0]):
+                continue  # most items are worse than the worst of those kept: no call for them
+            if score > 0 and not blocked[user, row]:
+                n_kept = offer(kept_scores, kept_rows, n_kept, score, row)
+        sort_best_first(kept_scores, kept_rows, n_kept)
 
 
 @compiled

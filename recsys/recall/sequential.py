@@ -3,8 +3,8 @@
 With x the two sums (time constants near 1.5 and 8 items) and y the next item, the weights W minimise ``sum
 |y - x W|^2 + ridge |W|^2``, so ``W = (X'X + ridge I)^-1 X'Y``. The moments X'X and X'Y come from pair
 counts per lag: a pair of items (i, j) of one user, j at or after i, appears in every later row with weights
-that form a geometric series, so nothing is materialised per row. W is cut to a low rank so that an
-inner-product index serves it; the exact score of single items is a gather of W.
+that form a geometric series, so nothing is materialised per row. W serves as it is, in 16 bits, when it is
+not too large (see ``next_weights``); else it is cut to a low rank and served by an inner-product index.
 
 Source: ridge regression on linear item-item models as in Steck, "Embarrassingly Shallow Autoencoders", WWW
 2019; the decayed sums are the leaky integrators of exponential smoothing (Brown 1956).
@@ -18,12 +18,12 @@ import scipy.linalg
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from recsys.core.compiled import compiled
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.history import position_decay, weighted_sum
 from recsys.features.users import UserBatch
 from recsys.recall.index import IndexConfig, VectorIndex, build_index
+from recsys.recall.next_weights import NextWeights, none_kept, quantised
 from recsys.recall.pairs import pairs_at_lag
 from recsys.recall.source import Ranked
 from recsys.registry.bundle import BundleReader, BundleWriter
@@ -38,7 +38,7 @@ class SequentialConfig(FrozenModel):
     time_constants_items: tuple[PositiveFloat, PositiveFloat] = (1.5, 8.0)
     """After so many items, an item counts 1/e in the first and in the second sum."""
 
-    ridge: PositiveFloat = 60.0
+    ridge: PositiveFloat = 120.0
     """Regularisation, in units of events."""
 
     rank: PositiveInt = 256
@@ -51,7 +51,7 @@ class SequentialConfig(FrozenModel):
     """Only the most popular items take part: the regression is cubic in them."""
 
     max_exact_mb: NonNegativeFloat = 320.0
-    """The full weights are kept for exact scores when they are not larger than this."""
+    """The full weights are kept, and name and score the items, when they are not larger than this."""
 
     index: IndexConfig = IndexConfig()
     """The index over the right factors."""
@@ -63,14 +63,11 @@ class SequentialConfig(FrozenModel):
 
 @dataclass(frozen=True, slots=True)
 class SequentialSource:
-    """Low-rank index names items; exact weights, when small enough, score them."""
+    """Names and scores items by the full weights, or by a low-rank index where those are too large."""
 
     index: VectorIndex  # right factors, shape (items, rank)
     left: NDArray[np.float32]  # shape (2, items, rank): what an item adds to the user's vector, per sum
-    head_of: NDArray[
-        np.int32
-    ]  # shape (items,): place among the items that take part, or the last, empty place
-    exact: NDArray[np.float16]  # shape (2, head + 1, head + 1), last row and column 0; empty when too large
+    exact: NextWeights
     config: SequentialConfig
     name: str = "sequential"
 
@@ -85,11 +82,13 @@ class SequentialSource:
 
     def search(self, users: UserBatch, n: int, blocked: NDArray[np.bool_]) -> Ranked:
         """Name the likeliest next items."""
+        if self.exact.kept:
+            return self.exact.search(users.history_rows, (self._decay(0), self._decay(1)), blocked, n)
         return self.index.search(self._vectors(users), n, blocked)
 
     def score(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the score of each item as the next one."""
-        if self.exact.size == 0:
+        if not self.exact.kept:
             return self.index.score(self._vectors(users), item_rows)
         first, second = self.parts(users, item_rows)
         return first + second
@@ -98,26 +97,20 @@ class SequentialSource:
         self, users: UserBatch, item_rows: NDArray[np.int32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what the short and the long sum add to the score, each of shape (users, items)."""
-        if self.exact.size == 0:
+        if not self.exact.kept:
             first, second = (self.index.score(self._vector(users, which), item_rows) for which in range(2))
             return first, second
-        first, second = (self._exact_part(users, item_rows, which) for which in range(2))
-        return first, second
-
-    def _exact_part(self, users: UserBatch, item_rows: NDArray[np.int32], which: int) -> NDArray[np.float32]:
-        scores = np.zeros(item_rows.shape, dtype=np.float32)
-        table = self.exact[which].view(np.uint16)  # Numba has no half floats: their bits, and what these mean
-        _add_exact(
-            table, HALF_FLOATS, self.head_of, users.history_rows, self._decay(which), item_rows, scores
+        first, second = (
+            self.exact.score(users.history_rows, self._decay(which), which, item_rows) for which in range(2)
         )
-        return scores
+        return first, second
 
     def save(self, writer: BundleWriter) -> None:
         """Write under ``recall/sequential/``."""
         self.index.save(writer, _FOLDER)
         writer.array(f"{_FOLDER}/left", self.left)
-        writer.array(f"{_FOLDER}/head_of", self.head_of)
-        writer.array(f"{_FOLDER}/exact", self.exact)
+        for part in NextWeights.__slots__:
+            writer.array(f"{_FOLDER}/{part}", getattr(self.exact, part))
         writer.json(f"{_FOLDER}/config", self.config.model_dump())
 
     @classmethod
@@ -126,36 +119,9 @@ class SequentialSource:
         return cls(
             VectorIndex.load(reader, _FOLDER),
             reader.array(f"{_FOLDER}/left"),
-            reader.array(f"{_FOLDER}/head_of"),
-            reader.array(f"{_FOLDER}/exact"),
+            NextWeights(*(reader.array(f"{_FOLDER}/{part}") for part in NextWeights.__slots__)),
             SequentialConfig.model_validate(reader.json(f"{_FOLDER}/config")),
         )
-
-
-HALF_FLOATS: NDArray[np.float32] = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
-"""The value of every half-precision float, by its bits."""
-
-
-@compiled
-def _add_exact(
-    table: NDArray[np.uint16],
-    half_floats: NDArray[np.float32],
-    head_of: NDArray[np.int32],
-    history_rows: NDArray[np.int32],
-    decay: NDArray[np.float32],
-    item_rows: NDArray[np.int32],
-    scores: NDArray[np.float32],
-) -> None:
-    columns = np.empty(item_rows.shape[1], dtype=np.int32)
-    for user in range(len(item_rows)):
-        for column, item_row in enumerate(item_rows[user]):
-            columns[column] = head_of[item_row] if item_row >= 0 else len(table) - 1
-        for age in range(min(len(decay), history_rows.shape[1])):
-            if history_rows[user, age] < 0:
-                break
-            weights = table[head_of[history_rows[user, age]]]
-            for column in range(len(columns)):
-                scores[user, column] += decay[age] * half_floats[weights[columns[column]]]
 
 
 def fit_sequential(log: InteractionLog, config: SequentialConfig, *, seed: int = 0) -> SequentialSource:
@@ -165,20 +131,21 @@ def fit_sequential(log: InteractionLog, config: SequentialConfig, *, seed: int =
     head_of[head] = np.arange(len(head), dtype=np.int32)
     weights = _ridge_weights(*_moments(log, head_of, len(head), config), config.ridge)
     left, right = _low_rank(weights, config.rank, seed)
-    padded = np.zeros((2, len(head) + 1, len(head) + 1), dtype=np.float16)
-    padded[:, :-1, :-1] = weights.reshape(2, len(head), len(head))
-    too_large = padded.nbytes > config.max_exact_mb * 2**20
     left_items = np.zeros((2, log.n_items, left.shape[1]), dtype=np.float32)
     left_items[:, head] = left.reshape(2, len(head), left.shape[1])
     right_items = np.zeros((log.n_items, left.shape[1]), dtype=np.float32)
     right_items[head] = right
-    return SequentialSource(
-        build_index(right_items, config.index, seed=seed),
-        left_items,
-        head_of,
-        np.zeros(0, dtype=np.float16) if too_large else padded,
-        config,
-    )
+    index = build_index(right_items, config.index, seed=seed)
+    return SequentialSource(index, left_items, _exact(weights, head_of, head, config), config)
+
+
+def _exact(
+    weights: NDArray[np.float32], head_of: NDArray[np.int32], head: NDArray[np.intp], config: SequentialConfig
+) -> NextWeights:
+    items_of = head.astype(np.int32)
+    if 2 * weights.size > config.max_exact_mb * 2**20:  # bytes
+        return none_kept(2, head_of, items_of)
+    return quantised(weights.reshape(2, len(head), len(head)), head_of, items_of)
 
 
 def _head(log: InteractionLog, config: SequentialConfig) -> NDArray[np.intp]:

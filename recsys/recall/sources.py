@@ -15,6 +15,7 @@ from recsys.features.users import NO_ITEM, UserBatch
 from recsys.recall.blend import blend
 from recsys.recall.candidates import Candidates
 from recsys.recall.covisitation import CovisitationConfig, CovisitationSource, fit_covisitation
+from recsys.recall.passages import PassagesConfig, PassagesSource, fit_passages
 from recsys.recall.popularity import PopularityRecallConfig, PopularitySource, fit_popularity_source
 from recsys.recall.sequential import SequentialConfig, SequentialSource, fit_sequential
 from recsys.recall.svd import SvdConfig, SvdSource, fit_svd
@@ -26,6 +27,7 @@ class Quotas(FrozenModel):
     """Shares of the candidates; a source names up to twice its share, to fill what others leave open."""
 
     sequential: PositiveInt = 60
+    passages: PositiveInt = 60
     covisitation: PositiveInt = 60
     svd: PositiveInt = 30
     tags: PositiveInt = 20
@@ -40,6 +42,7 @@ class RecallConfig(FrozenModel):
     """Settings of every source, and how many items each may name."""
 
     sequential: SequentialConfig = SequentialConfig()
+    passages: PassagesConfig = PassagesConfig()
     covisitation: CovisitationConfig = CovisitationConfig()
     svd: SvdConfig = SvdConfig()
     tags: TagsConfig = TagsConfig()
@@ -52,6 +55,7 @@ class Sources:
     """Every source, fitted on the same log."""
 
     sequential: SequentialSource
+    passages: PassagesSource
     covisitation: CovisitationSource
     svd: SvdSource
     tags: TagsSource
@@ -67,6 +71,7 @@ class Sources:
         """Read every source back."""
         return cls(
             SequentialSource.load(reader),
+            PassagesSource.load(reader),
             CovisitationSource.load(reader),
             SvdSource.load(reader),
             TagsSource.load(reader),
@@ -99,6 +104,8 @@ def fit_sources(
     """
     on_step("sequential")
     sequential = fit_sequential(log, config.sequential, seed=seed)
+    on_step("passages")
+    passages = fit_passages(log, config.passages, seed=seed)
     on_step("covisitation")
     covisitation = fit_covisitation(log, config.covisitation)
     on_step("svd")
@@ -107,7 +114,7 @@ def fit_sources(
     tags = fit_tags(items, config.tags)
     on_step("popularity")
     popularity = fit_popularity_source(log, config.popularity)
-    return Sources(sequential, covisitation, svd, tags, popularity)
+    return Sources(sequential, passages, covisitation, svd, tags, popularity)
 
 
 def name_candidates(

@@ -1,1 +1,1 @@
-"""Turning scored candidates into a list worth showing: variety, caps."""
+"""Turning scored candidates into a list worth showing: variety, caps, costs, exploration."""

@@ -16,6 +16,7 @@ from recsys.core.settings import FrozenModel
 from recsys.features.items import ItemTable
 from recsys.features.users import NO_ITEM
 from recsys.recall.selection import offer, sort_best_first
+from recsys.reranking.exploration import ExplorationConfig
 
 _OVER_CAP = np.float32(4.0)  # gains lie in [-1, 1]: everything over a cap comes after everything else
 
@@ -31,6 +32,12 @@ class RerankingConfig(FrozenModel):
 
     pool: int = Field(default=60, ge=1)
     """How many of the best candidates may move up; never fewer than three times what is asked for."""
+
+    cost_weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Score that is given up to save a cost of 1 per play; 0 leaves costs out of account."""
+
+    exploration: ExplorationConfig = ExplorationConfig()
+    """What chance may put into a list; off by default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recsys.experiments.guardrails import Outcome, Verdict, judge
-from recsys.experiments.measurements import Measurements, Totals
+from recsys.experiments.measurements import Figures, Measurements, Outcomes, Totals
 from recsys.rollout.names import CANARY, SHADOW, STABLE
 from recsys.rollout.state import BLIND, Phase, RolloutState
 from recsys.rollout.traffic import TrafficDocument
@@ -122,12 +122,21 @@ def _tried(state: RolloutState) -> str:
     return CANARY if state.at_step.share > 0 else SHADOW
 
 
+def _exposures(state: RolloutState, measured: Measurements, verdicts: Sequence[Verdict]) -> int:
+    """Return how many of the canary's answers every guardrail knows: lists are known later than counts."""
+    figures = (measured.figures or {}).get(_tried(state), Figures())
+    by_lists = {guardrail.metric for guardrail in state.plan.guardrails if guardrail.from_records}
+    judging = {verdict.metric for verdict in verdicts if verdict.outcome is not Outcome.SKIPPED}
+    if state.at_step.share == 0 or not by_lists & judging:
+        return figures.answers
+    outcomes = (measured.outcomes or {}).get(CANARY, Outcomes())
+    return min(figures.answers, outcomes.lists)
+
+
 def _missing(state: RolloutState, measured: Measurements, verdicts: Sequence[Verdict]) -> str:
     """Return what the step still waits for; nothing when nothing."""
     waits = []
-    figures = (measured.figures or {}).get(_tried(state))
-    n = figures.answers if figures is not None else 0
-    if n < state.at_step.min_exposures:
+    if _exposures(state, measured, verdicts) < state.at_step.min_exposures:
         waits.append(f"exposures ({state.at_step.min_exposures:,} needed)")
     waits += [verdict.metric for verdict in verdicts if verdict.outcome is Outcome.UNKNOWN]
     return f"too few data: {', '.join(waits)}" if waits else ""

@@ -56,7 +56,8 @@ class Step(FrozenModel):
     min_time: Duration = 60.0
     """So long at least, in seconds."""
     min_exposures: NonNegativeInt = 0
-    """So many answers by the canary at least."""
+    """So many answers by the canary at least; where guardrails judge what users do, so many whose lists are
+    known to them: exposures reach the disk seconds after the answers are counted."""
 
 
 class RolloutPlan(FrozenModel):

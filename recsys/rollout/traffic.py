@@ -32,6 +32,8 @@ class Knobs(FrozenModel):
 
     variety: float | None = Field(default=None, ge=0, le=1)
     """Weight of unlikeness in reranking, for requests that do not say themselves."""
+    explore: float | None = Field(default=None, ge=0, le=1)
+    """Share of lists that explore, in place of the bundle's own."""
 
     @property
     def turned(self) -> dict[str, float]:

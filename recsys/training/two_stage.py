@@ -10,10 +10,12 @@ from recsys.data.log import InteractionLog
 from recsys.features.items import fit_items
 from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
-from recsys.ranking.boosting import BoostingConfig, fit_ranker
+from recsys.ranking.boosting import BoostedRanker, BoostingConfig, fit_ranker
 from recsys.ranking.matrix import Knowledge, KnowledgeConfig, fit_knowledge
+from recsys.reranking.cost import costs_of
+from recsys.reranking.posterior import fit_interest
 from recsys.reranking.rerank import RerankingConfig
-from recsys.training.cross_fit import CrossFitConfig, Step, cross_fit
+from recsys.training.cross_fit import CrossFitConfig, Step, TrainingRows, cross_fit
 
 
 class TrainingConfig(FrozenModel):
@@ -56,11 +58,39 @@ def fit_two_stage(
         config: settings.
         on_step: told what is being done.
     """
+    rows = training_rows(log, items, config, on_step=on_step)
+    known = serving_knowledge(log, items, config, on_step=on_step)
+    return fit_from_rows(log, items, config, rows, known, on_step=on_step)
+
+
+def training_rows(
+    log: InteractionLog, items: pl.DataFrame, config: TrainingConfig, *, on_step: Step = lambda _, __: None
+) -> TrainingRows:
+    """Return what the ranker learns from."""
     table = fit_items(items, max_tags=config.max_tags)
-    rows = cross_fit(log, table, config.knowledge, config.cross_fit, seed=config.seed, on_step=on_step)
-    known = fit_knowledge(
+    return cross_fit(log, table, config.knowledge, config.cross_fit, seed=config.seed, on_step=on_step)
+
+
+def serving_knowledge(
+    log: InteractionLog, items: pl.DataFrame, config: TrainingConfig, *, on_step: Step = lambda _, __: None
+) -> Knowledge:
+    """Return what is known when serving: everything is fitted on everybody."""
+    table = fit_items(items, max_tags=config.max_tags)
+    return fit_knowledge(
         log, table, config.knowledge, seed=config.seed, on_step=lambda name: on_step(f"recall: {name}", 0.0)
     )
+
+
+def fit_from_rows(
+    log: InteractionLog,
+    items: pl.DataFrame,
+    config: TrainingConfig,
+    rows: TrainingRows,
+    known: Knowledge,
+    *,
+    on_step: Step = lambda _, __: None,
+) -> TwoStage:
+    """Grow the ranker's trees and put the stages together."""
     ranker = fit_ranker(
         rows.matrix,
         rows.labels,
@@ -69,11 +99,35 @@ def fit_two_stage(
         seed=config.seed,
         on_tree=lambda tree: on_step("ranker", tree / config.boosting.n_trees),
     )
+    return assembled(known, ranker, items, log, config)
+
+
+def assembled(
+    known: Knowledge,
+    ranker: BoostedRanker,
+    items: pl.DataFrame,
+    log: InteractionLog,
+    config: TrainingConfig,
+) -> TwoStage:
+    """Return the pipeline of parts that were fitted before.
+
+    Args:
+        known: of everybody.
+        ranker: grown on rows that :func:`recsys.training.cross_fit.cross_fit` made under the same settings.
+        items: the catalogue that ``known`` was fitted on.
+        log: that ``known`` was fitted on.
+        config: quotas, caps and the number of candidates.
+    """
     catalogue = Catalogue(items, _popular(known, items), log.contexts)
     return TwoStage(
         RecallStage(known.sources, catalogue, config.knowledge.recall.quotas),
         RankingStage(known, ranker),
-        RerankingStage(table, config.reranking),
+        RerankingStage(
+            known.items,
+            config.reranking,
+            fit_interest(log) if config.reranking.exploration.needs_interest else None,
+            costs_of(items) if config.reranking.cost_weight > 0.0 else None,
+        ),
         config.n_candidates,
     )
 

@@ -14,6 +14,7 @@ from recsys.features.items import fit_items
 from recsys.features.users import NO_ITEM, UserBatch, batch_at
 from recsys.recall.covisitation import CovisitationSource
 from recsys.recall.index import IndexConfig
+from recsys.recall.passages import PassagesSource
 from recsys.recall.popularity import PopularitySource
 from recsys.recall.sequential import SequentialConfig, SequentialSource
 from recsys.recall.source import RecallSource
@@ -32,6 +33,7 @@ class Loads(Protocol):
 
 SOURCES: Mapping[str, Loads] = {
     "sequential": SequentialSource,
+    "passages": PassagesSource,
     "covisitation": CovisitationSource,
     "svd": SvdSource,
     "tags": TagsSource,

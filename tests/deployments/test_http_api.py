@@ -83,7 +83,7 @@ def test_every_path_stands_with_and_without_its_version(replica_of: Replicas, pa
     assert shown(answer) == ["i3", "i4"]
     assert set(answer.json()) == {
         "request_id", "items", "arm", "bundle", "cursor", "degraded", "cached", "override", "experiments",
-        "teams",
+        "teams", "exploration",
     }  # fmt: skip
 
 

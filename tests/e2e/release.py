@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from kubernetes.client import ApiException, CoreV1Api, CustomObjectsApi, V1Pod
+from kubernetes.client import ApiException, CoreV1Api, CustomObjectsApi, V1ObjectMeta, V1Pod
 
 from deployments.kubernetes.connection import api_client
 from deployments.traffic_stores import open_traffic_store
@@ -69,17 +69,23 @@ class Release:
         """Return the pods of head, worker, redis or controller that are not about to go."""
         selector = f"app.kubernetes.io/component={component}"
         found = self.core.list_namespaced_pod(self.namespace, label_selector=selector).items
-        return [pod for pod in found if pod.metadata and pod.metadata.deletion_timestamp is None]
+        return [pod for pod in found if _metadata(pod).deletion_timestamp is None]
 
     def ready(self, component: str) -> list[str]:
-        """Return the names of those that are ready."""
-        return sorted(_name(pod) for pod in self.pods(component) if _is_ready(pod))
+        """Return the uids of those that are ready; a name may come again."""
+        return sorted(_metadata(pod).uid or "" for pod in self.pods(component) if _is_ready(pod))
 
     def delete_pod(self, component: str) -> str:
-        """Delete one pod, as a drained node would; return its name."""
-        name = _name(self.pods(component)[0])
-        self.core.delete_namespaced_pod(name, self.namespace)
-        return name
+        """Delete one pod, as a drained node would; return its uid."""
+        pod = _metadata(self.pods(component)[0])
+        assert pod.name is not None
+        assert pod.uid is not None
+        self.core.delete_namespaced_pod(pod.name, self.namespace)
+        return pod.uid
+
+    def has_pod(self, uid: str) -> bool:
+        """Return whether this pod is there, if only to end."""
+        return any(_metadata(pod).uid == uid for pod in self.core.list_namespaced_pod(self.namespace).items)
 
     def ray_service(self) -> dict[str, Any]:
         """Return the RayService as the API server has it."""
@@ -139,10 +145,9 @@ class Release:
         return wait_for(look, " or ".join(phases), at_most_s=at_most_s)
 
 
-def _name(pod: V1Pod) -> str:
+def _metadata(pod: V1Pod) -> V1ObjectMeta:
     assert pod.metadata is not None
-    assert pod.metadata.name is not None
-    return pod.metadata.name
+    return pod.metadata
 
 
 def _is_ready(pod: V1Pod) -> bool:

@@ -31,6 +31,10 @@ def test_from_nothing_to_the_first_full_answer_and_back_to_nothing(
     assert document.bundle_of(document.arms[0]) == answer["bundle"]
 
     began_s = time.monotonic()
+    assert "Phase:          Succeeded" in release.helm("test", "mq", "--timeout", "5m")
+    say(f"helm test: passes after {time.monotonic() - began_s:.0f} s")
+
+    began_s = time.monotonic()
     release.helm("uninstall", "mq")
     wait_for(lambda: None if left(release) else True, "nothing to be left", at_most_s=300.0)
     say(f"helm uninstall: nothing is left after {time.monotonic() - began_s:.0f} s")

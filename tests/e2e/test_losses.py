@@ -76,7 +76,7 @@ def url_of(release: Release) -> str:
 
 def others(release: Release, component: str, *gone: str) -> list[str] | None:
     """Return the pods that are ready and are not those."""
-    return [name for name in release.ready(component) if name not in gone] or None
+    return [uid for uid in release.ready(component) if uid not in gone] or None
 
 
 def wait_until_whole(release: Release, gone: str) -> float:
@@ -84,11 +84,7 @@ def wait_until_whole(release: Release, gone: str) -> float:
     began_s = time.monotonic()
     wait_for(lambda: (others(release, "worker", gone) or [])[1:] or None, "two worker pods")
     took_s = time.monotonic() - began_s
-    pod_is_there = f"pod/{gone}"
-    wait_for(
-        lambda: None if pod_is_there in release.kubectl("get", "pods", "--output", "name") else True,
-        "the end of the pod",
-    )
+    wait_for(lambda: None if release.has_pod(gone) else True, "the end of the pod")
     return took_s
 
 

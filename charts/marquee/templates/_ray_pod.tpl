@@ -41,6 +41,8 @@ spec:
         {{- end }}
         - {name: RAY_SERVE_HAPROXY_MAXCONN, value: {{ $root.Values.proxy.maxConnections | quote }}}
         - {name: RAY_SERVE_HAPROXY_NBTHREAD, value: {{ $root.Values.proxy.threads | quote }}}
+        {{- /* After the loss of the head, Serve's controller stops replicas that it has not reached again by then. */}}
+        - {name: RAY_SERVE_SLOW_STARTUP_WARNING_S, value: "300"}
         {{- with .of.env }}
         {{- toYaml . | nindent 8 }}
         {{- end }}

@@ -70,7 +70,7 @@ def test_options_go_before_the_plans_file(home: Path) -> None:
     )
     assert told["design"]["arms"] == {"control": 0.9, "varied": 0.1}
     assert (told["design"]["primary"]["name"], told["design"]["planned_users"]) == ("click_rate", 99)
-    assert told["experiment"]["arms"][1]["knobs"] == {"variety": 0.5}
+    assert told["experiment"]["arms"][1]["knobs"] == {"variety": 0.5, "explore": None}
 
 
 def test_what_cannot_be_is_refused(home: Path) -> None:

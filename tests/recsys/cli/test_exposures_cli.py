@@ -15,11 +15,14 @@ from recsys.eventlog.writer import EventLogWriter
 LATE_S = 4e9  # the year 2096: within the last hours whenever this runs
 
 
-def exposure(request_id: str, served_at_s: float, who: str | None, *, cached: bool = False) -> Exposure:
+def exposure(
+    request_id: str, served_at_s: float, who: str | None, *, cached: bool = False, explored: int | None = None
+) -> Exposure:
     return Exposure(
         request_id, served_at_s, who, "stable", "b" * 16, "recommend", None, 0,
         override=False, cached=cached, degraded=[] if who else ["ranking: deadline"],
         item_ids=["a", "b"], scores=[2.0, 1.0], sources=["svd", "tags"], propensities=[1.0, 1.0],
+        explored_rank=explored,
     )  # fmt: skip
 
 
@@ -28,7 +31,7 @@ def home(tmp_path: Path) -> Path:
     """Return a home with three answers: two to ada, one of them cached, and one degraded to nobody."""
     ada = Pseudonyms.of_file(tmp_path / "exposures.key").of("ada")
     answers = [
-        exposure("1", LATE_S, ada),
+        exposure("1", LATE_S, ada, explored=2),
         exposure("2", LATE_S + 1, ada, cached=True),
         exposure("3", LATE_S + 2, None),
     ]
@@ -45,12 +48,15 @@ def said(*arguments: str) -> str:
 def test_show_counts_answers_items_and_users(home: Path) -> None:
     folder = str(home / "exposures")
     summary = json.loads(said("show", "--folder", folder, "--json"))
-    assert {name: summary[name] for name in ("answers", "items", "users", "cached", "degraded")} == {
+    assert {
+        name: summary[name] for name in ("answers", "items", "users", "cached", "degraded", "explored")
+    } == {
         "answers": 3,
         "items": 6,
         "users": 1,
         "cached": 1,
         "degraded": 1,
+        "explored": 1,
     }
     assert summary["by"]["source"] == {"svd": 3, "tags": 3}
     assert summary["by"]["arm"] == {"stable": 3}

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from recsys.core.errors import FieldError
 from recsys.data.log import InteractionLog
-from recsys.data.splits import Split, cut_for, global_time, leave_last_out
+from recsys.data.splits import Split, cut_for, each_of_the_last, global_time, leave_last_out
 
 History = list[tuple[int, float]]
 
@@ -116,3 +116,29 @@ def test_no_split_asks_for_what_it_showed_or_loses_a_position(
         assert not set(asked) & set(split.train.item_rows[start:stop].tolist())
     if by_time:
         assert (split.train.times_s < cut).all()
+
+
+class TestEachOfTheLast:
+    def test_asks_each_of_the_last_positions_with_all_before_it_as_history(self) -> None:
+        split = each_of_the_last(log_of([(1, 10.0), (2, 20.0), (3, 30.0)], [(4, 1.0), (5, 2.0)]), 2)
+        assert split.test_users.tolist() == [0, 0]
+        assert split.test_stops.tolist() == [1, 2]
+        assert split.target_rows.tolist() == [2, 3]
+        assert split.now_s.tolist() == [20.0, 30.0]
+        assert split.train.item_rows.tolist() == [1, 4, 5]  # who has no more than two is not asked
+
+    def test_an_item_met_before_is_no_question(self) -> None:
+        split = each_of_the_last(log_of([(1, 1.0), (1, 2.0), (2, 3.0), (2, 4.0)]), 3)
+        assert split.target_rows.tolist() == [2]
+        assert (split.n_seen_targets, split.n_repeated_targets) == (1, 1)
+
+    def test_one_position_is_leave_last_out(self) -> None:
+        log = log_of([(1, 10.0), (2, 20.0)], [(3, 5.0)], [(1, 1.0), (4, 2.0), (5, 3.0)], [(1, 1.0), (1, 2.0)])
+        one, other = each_of_the_last(log, 1), leave_last_out(log)
+        assert targets(one) == targets(other)
+        assert one.test_stops.tolist() == other.test_stops.tolist()
+        assert one.train.item_rows.tolist() == other.train.item_rows.tolist()
+
+    def test_nothing_held_out_is_refused(self) -> None:
+        with pytest.raises(FieldError):
+            each_of_the_last(log_of([(1, 1.0)]), 0)

@@ -60,6 +60,9 @@ def exposures(draw: st.DrawFn) -> Exposure:
         session_pseudonym=draw(st.none() | short),
         experiments=draw(st.lists(short, max_size=3)),
         teams=draw(st.lists(short, max_size=3)),
+        explored_rank=draw(st.none() | st.integers(1, 100)),
+        choices=draw(st.lists(short, max_size=3)),
+        chances=draw(st.lists(single, max_size=3)),
     )
 
 

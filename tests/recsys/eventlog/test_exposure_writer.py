@@ -109,7 +109,7 @@ def test_what_is_written_is_all_that_was_said(tmp_path: Path) -> None:
     bench.offer(exposure("1"))
     bench.writer.work(finish=True)
     [row] = scan_exposures(tmp_path).collect().rows()
-    assert row == (*exposure("1")[:-2], [], [])
+    assert row == (*exposure("1")[:-5], [], [], None, [], [])
 
 
 @pytest.mark.parametrize(
@@ -183,13 +183,16 @@ def test_a_file_of_an_earlier_version_lacks_columns_and_is_read_all_the_same(tmp
     bench.offer(exposure("1"))
     bench.writer.work(finish=True)
     [file] = exposure_files(tmp_path)
-    lacking = ["cached", "session_pseudonym", "experiments", "teams"]
+    lacking = ["cached", "session_pseudonym", "experiments", "teams", "explored_rank", "choices", "chances"]
     pl.read_parquet(file.path).drop(lacking).write_parquet(file.path)
     bench.offer(exposure("2"))
     bench.writer.work(finish=True)
     found = scan_exposures(tmp_path).collect().sort("request_id")
     assert found.schema == pl.Schema(SCHEMA)
-    assert found.select(lacking).rows() == [(None, None, [], []), (False, None, [], [])]
+    assert found.select(lacking).rows() == [
+        (None, None, [], [], None, [], []),
+        (False, None, [], [], None, [], []),
+    ]
 
 
 def test_whoever_asked_to_be_forgotten_is_not_read_and_then_not_there(tmp_path: Path) -> None:

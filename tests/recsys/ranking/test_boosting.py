@@ -6,7 +6,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from recsys.core.errors import IncompatibleBundleError
-from recsys.ranking.boosting import BoostedRanker, BoostingConfig, fit_ranker
+from recsys.ranking.boosting import BoostedRanker, BoostingConfig, Watch, fit_ranker
 from recsys.ranking.matrix import FEATURES
 from recsys.registry.reader import FolderBundleReader
 
@@ -54,6 +54,24 @@ def test_every_tree_is_told(rows: Rows) -> None:
     told: list[int] = []
     fit_ranker(*rows, SMALL, on_tree=told.append)
     assert told == list(range(1, SMALL.n_trees + 1))
+
+
+def test_watched_rows_are_scored_as_by_a_ranker_of_so_many_trees(rows: Rows) -> None:
+    matrix, labels, groups = rows
+    seen: dict[int, NDArray[np.float32]] = {}
+    ranker = fit_ranker(*rows, SMALL, watch=Watch(matrix[:50], 8, seen.__setitem__))
+    assert list(seen) == [8, 16]
+    assert np.array_equal(ranker.score(matrix), fit_ranker(*rows, SMALL).score(matrix))
+    few = fit_ranker(matrix, labels, groups, SMALL.model_copy(update={"n_trees": 16}))
+    assert np.allclose(seen[16], few.score(matrix[:50]), atol=1e-6)
+
+
+def test_whoever_watches_can_end_the_growing(rows: Rows) -> None:
+    def enough(n_trees: int, _: NDArray[np.float32]) -> None:
+        raise TimeoutError(n_trees)
+
+    with pytest.raises(TimeoutError, match="4"):
+        fit_ranker(*rows, SMALL, watch=Watch(rows[0], 4, enough))
 
 
 def test_a_ranker_comes_back_from_a_bundle_with_the_same_scores(

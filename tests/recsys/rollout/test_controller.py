@@ -97,6 +97,23 @@ def test_it_goes_on_only_when_time_and_exposures_and_guardrails_allow() -> None:
     assert [verdict.metric for verdict in state_of(onward).decisions[-1].verdicts] == ["degraded_share"]
 
 
+def test_where_reactions_are_judged_answers_count_once_their_lists_are_known() -> None:
+    watched = Guardrail(metric="watch_rate", compare="ratio", limit=0.5, min_sample=2)
+    plan = PLAN.model_copy(update={"guardrails": (*PLAN.guardrails, watched)})
+    document = ramping(plan)
+    rates = {"watch_rate": moments_of([0.2, 0.3], [1.0, 1.0])}
+
+    def known(lists: int) -> Seen:
+        outcomes = {arm: Outcomes(users=2, lists=lists, rates=rates) for arm in ("canary", "stable")}
+        figures = {"canary": Figures(answers=1_000), "stable": Figures(answers=1_000)}
+        shares = {"stable": 0.9, "canary": 0.1}
+        return Seen(measured=Measurements(figures, outcomes, shares), totals={})
+
+    few = next_document(document, known(99), now_s=1_060.0)
+    assert "exposures (100 needed)" in state_of(few).decisions[-1].why
+    assert state_of(next_document(document, known(100), now_s=1_060.0)).step == 1
+
+
 def test_too_few_data_hold_it_and_the_reason_is_written_once() -> None:
     document = ramping()
     held = next_document(document, seen(n_stable=10), now_s=1_060.0)

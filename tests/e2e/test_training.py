@@ -1,0 +1,72 @@
+"""A training on the cluster, a RayJob of the chart for jobs: its bundle goes live by canary, hands off."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from recsys.registry.local import LocalRegistry
+from recsys.simulation.scenario import scenario_named
+from recsys.simulation.writer import simulate
+from tests.e2e.bundles import Bundles
+from tests.e2e.load import under_load
+from tests.e2e.release import CHART, Release, run, wait_for
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+JOB = CHART.parent / "marquee-job"
+LATER_WORLD = scenario_named("tiny", n_users=300, n_items=300, n_events=10_000)
+STEPS = [{"share": share, "min_time": "4s", "min_exposures": 10} for share in (0.1, 1.0)]
+
+
+def test_what_a_ray_job_trains_goes_live_by_canary(
+    releases: Callable[..., Release], bundles: Bundles, files: Path, say: Callable[[str], None]
+) -> None:
+    simulate(LATER_WORLD, 11, files / "later", n_workers=1)
+    (files / "later").chmod(0o755)
+    release = releases(
+        demo={"enabled": False},
+        model={"bundle": "candidate"},
+        controller={"everyS": 1},
+        rollout={"steps": STEPS, "guardrails": [], "hold": "5s"},
+        serve={"overload": {"max_wait_s": 3.0}},
+    )
+    release.install()
+    answer = wait_for(release.answer, "the first full answer", at_most_s=900.0)
+    assert answer["bundle"] == bundles.first, "nobody has named a candidate yet"
+    with under_load(wait_for(release.url, "an address")) as load:
+        began_s = time.monotonic()
+        run("helm", "install", "training", str(JOB), *_values(release, files))
+        candidate = wait_for(lambda: _candidate(files), "a bundle that the job has trained")
+        trained_s = time.monotonic() - began_s
+        release.wait_for_phase("promoted")
+        live_s = time.monotonic() - began_s
+        wait_for(lambda: _served(release, candidate), "an answer by it")
+    run("helm", "uninstall", "training", "--namespace", release.namespace)
+    say(f"RayJob: trained after {trained_s:.0f} s, live after {live_s:.0f} s; {load.in_a_line()}")
+    assert candidate not in {bundles.first, bundles.better, bundles.faulty}
+    assert load.faults() == []
+
+
+def _values(release: Release, files: Path) -> list[str]:
+    set_to = {
+        "image.tag": "dev",
+        "persistence.kind": "hostPath",
+        "persistence.hostPath": files,
+        "ray.head.numCpus": 1,
+        "ray.head.resources.requests.cpu": "100m",
+        "ray.head.resources.requests.memory": "1Gi",
+        "command": "{train,--data,/data/later,--channel,candidate}",
+    }
+    pairs = [part for key, value in set_to.items() for part in ("--set", f"{key}={value}")]
+    return [*pairs, "--namespace", release.namespace]
+
+
+def _candidate(files: Path) -> str | None:
+    return LocalRegistry(files / "registry").channels().named_by("candidate")
+
+
+def _served(release: Release, bundle: str) -> str | None:
+    answer = release.answer()
+    return bundle if answer is not None and answer["bundle"] == bundle else None

@@ -1,0 +1,196 @@
+"""What ``marquee tune`` does: open or resume a sweep, run it, write its report, refit and publish."""
+
+import os
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from recsys.cli.progress import steps_shown
+from recsys.core.clock import monotonic_clock
+from recsys.core.durable import replace_durably
+from recsys.core.errors import ConflictError, DataFormatError, FieldError
+from recsys.data.badrows import OnBadRow
+from recsys.data.formats import fingerprint, load_dataset
+from recsys.data.log import InteractionLog
+from recsys.data.schema import Dataset
+from recsys.evaluation.protocols import Setting
+from recsys.registry.channels import Channel
+from recsys.registry.store import Registry
+from tuning.document import Final, Opening, SweepReport, report_of
+from tuning.final import measure_once, publish
+from tuning.journal import FILE, Journal, open_journal
+from tuning.parts import store_bytes
+from tuning.problem import Problem, log_of, make_problem
+from tuning.progress import trials_shown
+from tuning.ray_tune import Cluster, RayTuneRunner
+from tuning.report_html import html_of
+from tuning.run import Found, Wish, run_sweep
+from tuning.sweep import Budget, Sweep, read_sweep
+
+_OPENING = "sweep.json"
+_REPORT = "report.json"
+_SECONDS_PER_MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What was asked for in place of the sweep's own budget; None: nothing."""
+
+    trials: int | None = None
+    minutes: float | None = None
+    concurrent: int | None = None
+
+    def over(self, sweep: Sweep) -> Sweep:
+        """Return the sweep with these in its budget."""
+        given = {"trials": self.trials, "minutes": self.minutes, "concurrent": self.concurrent}
+        budget = sweep.budget.model_dump() | {name: one for name, one in given.items() if one is not None}
+        return sweep.model_copy(update={"budget": Budget.model_validate(budget)})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sweep lives, and what it is about."""
+
+    folder: Path
+    opening: Opening
+
+
+def begin(data: Path, sweep_name: str, folder: Path, limits: Limits) -> Place:
+    """Open a new sweep in a folder.
+
+    Raises:
+        FieldError: there is one in the folder already, or the sweep file is wrong.
+        DataFormatError: there is no such data or sweep.
+    """
+    if (folder / FILE).exists():
+        raise FieldError("--out", f"{folder}, where a sweep lies", f"a new folder, or --resume {folder}")
+    sweep = limits.over(read_sweep(sweep_name))
+    opening = Opening(
+        data=str(data.absolute()),
+        fingerprint=fingerprint(data),
+        sweep_name=Path(sweep_name).stem,
+        sweep=sweep,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_durably(folder / _OPENING, opening.model_dump_json(indent=2).encode())
+    return Place(folder, opening)
+
+
+def resume(folder: Path, data: Path | None, limits: Limits) -> Place:
+    """Take up the sweep in a folder; other limits than before may be given.
+
+    Raises:
+        DataFormatError: no sweep lies there.
+        ConflictError: the data are not what the sweep began with.
+    """
+    path = folder / _OPENING
+    if not path.is_file():
+        raise DataFormatError(folder, f"the folder of a sweep, with {_OPENING}", "none")
+    try:
+        before = Opening.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise DataFormatError(path, "the beginning of a sweep", error.errors()[0]["msg"]) from error
+    place = data or Path(before.data)
+    now = fingerprint(place)
+    if now != before.fingerprint:
+        raise ConflictError(f"the data of the sweep, {place}", before.fingerprint[:16], now[:16])
+    opening = before.model_copy(update={"data": str(place.absolute()), "sweep": limits.over(before.sweep)})
+    replace_durably(path, opening.model_dump_json(indent=2).encode())
+    return Place(folder, opening)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What becomes of the choice."""
+
+    registry: Registry
+    channel: Channel | None
+    refit: bool
+
+
+def tune(
+    place: Place,
+    wish: Wish,
+    ending: Ending,
+    *,
+    address: str | None,
+    on_bad_row: OnBadRow,
+    now_s: float,
+) -> SweepReport:
+    """Run what is left of a sweep; the report is written before the refit and once more after it."""
+    opening = place.opening
+    with steps_shown() as on_step:
+        on_step(f"reading {opening.data}", 0.0)
+        dataset = load_dataset(Path(opening.data), on_bad_row=on_bad_row, now_s=now_s).dataset
+        log = log_of(dataset)
+        problem = make_problem(log, dataset.items, opening.sweep.data, seed=opening.sweep.seed)
+    with open_journal(place.folder) as journal:
+        found = _search(place, problem, journal, wish, address)
+        report = report_of(
+            opening,
+            journal,
+            found,
+            machine=_machine(),
+            date=datetime.fromtimestamp(now_s, UTC).date().isoformat(),
+            minutes=journal.elapsed_s / _SECONDS_PER_MINUTE,
+        )
+        report = report.model_copy(update={"final": _measured_before(place.folder, found)})
+        write(report, place.folder)
+        if ending.refit:
+            report = _refitted(report, log, dataset, ending, now_s)
+            write(report, place.folder)
+    return report
+
+
+def _search(place: Place, problem: Problem, journal: Journal, wish: Wish, address: str | None) -> Found:
+    sweep = place.opening.sweep
+    cluster = Cluster(address, sweep.budget.concurrent, store_bytes(problem, sweep.base))
+    with trials_shown() as show, RayTuneRunner(problem, place.folder, cluster) as runner:
+        return run_sweep(sweep, journal, runner, wish, clock=monotonic_clock, show=show)
+
+
+def _refitted(
+    report: SweepReport, log: InteractionLog, dataset: Dataset, ending: Ending, now_s: float
+) -> SweepReport:
+    sweep = report.opening.sweep
+    with steps_shown() as on_step:
+        final = report.final
+        if final is None:
+            setting = Setting(
+                dataset.name, sweep.data.protocol.value, report.machine, report.date, sweep.seed
+            )
+            final = measure_once(log, dataset, report.settings, sweep.data, setting, on_step=on_step)
+        bundle = publish(
+            dataset,
+            report.opening.fingerprint,
+            report.settings,
+            ending.registry,
+            channel=ending.channel,
+            now_s=now_s,
+            on_step=on_step,
+        )
+    return report.model_copy(update={"final": final, "bundle": bundle})
+
+
+def _measured_before(folder: Path, found: Found) -> Final | None:
+    """Return what an earlier run has measured of the same choice: the test is asked once."""
+    path = folder / _REPORT
+    if not path.is_file():
+        return None
+    before = SweepReport.model_validate_json(path.read_bytes())
+    return before.final if before.settings == found.settings else None
+
+
+def write(report: SweepReport, folder: Path) -> None:
+    """Write report and choice; ``best.json`` is what ``marquee train --config`` reads."""
+    replace_durably(folder / "best.json", report.settings.model_dump_json(indent=2).encode())
+    replace_durably(folder / _REPORT, report.model_dump_json(indent=2).encode())
+    replace_durably(folder / "report.html", html_of(report).encode())
+
+
+def _machine() -> str:
+    python = platform.python_version()
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {python}"
