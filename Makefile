@@ -79,10 +79,11 @@ scale: install  ## 10,000 against 1,000,000 simulated users: time and memory of 
 	@$(BIN)/marquee scale
 
 EVALUATED ?= ../shared/data/ml-latest-small ../shared/data/kuairand-pure
-accuracy: install  ## The accuracy tables of docs/evaluation, both protocols (about half an hour on two cores).
+accuracy: install  ## The accuracy tables of docs/evaluation, both protocols (over an hour on two cores).
 	@set -e; for data in $(EVALUATED); do for protocol in leave-last-out global-time; do \
-	  out=docs/evaluation/$$(basename $$data)/$$protocol; \
-	  $(BIN)/marquee evaluate --data $$data --protocol $$protocol --json $$out/report.json --out $$out; \
+	  out=docs/evaluation/$$(basename $$data)/$$protocol; tuned=$$out/settings.json; \
+	  if [ -f $$tuned ]; then settings="--config $$tuned --with-defaults"; else settings=; fi; \
+	  $(BIN)/marquee evaluate --data $$data --protocol $$protocol --json $$out/report.json --out $$out $$settings; \
 	done; done
 
 lock: install  ## Resolve the newest allowed versions anew (needs uv).

@@ -32,6 +32,9 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 Draw = Callable[[Report, Path], tuple[Path, ...]]
 
+DEFAULTS = "two-stage-defaults"
+"""Row name of the two stages with settings as they come, where others are evaluated."""
+
 
 @app.command(name="evaluate")
 def main(
@@ -47,6 +50,9 @@ def main(
     test_share: Annotated[float, typer.Option(help="global-time: the newest part is held out.")] = 0.1,
     max_users: Annotated[int | None, typer.Option(min=1, help="Test at most so many users.")] = None,
     config: Annotated[Path | None, typer.Option(help="JSON file with training settings.")] = None,
+    with_defaults: Annotated[
+        bool, typer.Option("--with-defaults", help="A second two-stage row, of the settings as they come.")
+    ] = False,
     on_bad_row: Annotated[OnBadRow, typer.Option(help="What to do about rows that cannot be read.")] = (
         OnBadRow.FAIL
     ),
@@ -54,6 +60,9 @@ def main(
     """Rank the whole catalogue for every test user, with every model; say which is better and how surely."""
     training = read_config(config).model_copy(update={"seed": seed})
     wanted = chosen(models)
+    if with_defaults and config is None:
+        raise FieldError("--with-defaults", "no --config", "settings that the defaults are compared with")
+    settings = {WHOLE: training} | ({DEFAULTS: TrainingConfig(seed=seed)} if with_defaults else {})
     for option, path in (("--json", json_file), ("--out", out)):
         _check_place(option, path)
     draw = None if out is None else _drawing()
@@ -67,7 +76,7 @@ def main(
             split = sample_tests(split, max_users, seed=seed)
         date = datetime.fromtimestamp(now_s, UTC).date().isoformat()
         setting = Setting(dataset.name, protocol.value, _machine(), date, seed)
-        fits = fits_of(wanted, training, on_step)
+        fits = fits_of(wanted, settings, on_step)
         report = evaluate(split, dataset.items, fits, setting, EvaluationConfig(), on_step=on_step)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
@@ -92,12 +101,26 @@ def chosen(models: str | None) -> tuple[str, ...]:
     return names
 
 
-def fits_of(names: tuple[str, ...], training: TrainingConfig, on_step: Progress) -> Mapping[str, Fit]:
-    """Return what fits each of the named models."""
-    whole: Fit = partial(
-        fit_two_stage, config=training, on_step=lambda name, share: on_step(f"{WHOLE}: {name}", share)
-    )
-    return {name: whole if name == WHOLE else BASELINES[name] for name in names}
+def fits_of(
+    names: tuple[str, ...], settings: Mapping[str, TrainingConfig], on_step: Progress
+) -> Mapping[str, Fit]:
+    """Return what fits each of the named models, and the two stages with further settings.
+
+    Args:
+        names: as :func:`chosen` returns them.
+        settings: of the row named ``two-stage``, and of rows under other names, which come last.
+        on_step: told what the two stages do.
+    """
+    ours: dict[str, Fit] = {
+        name: partial(fit_two_stage, config=each, on_step=_named(on_step, name))
+        for name, each in settings.items()
+    }
+    asked = {name: ours[name] if name == WHOLE else BASELINES[name] for name in names}
+    return asked | {name: fit for name, fit in ours.items() if name != WHOLE}
+
+
+def _named(on_step: Progress, model: str) -> Progress:
+    return lambda step, share: on_step(f"{model}: {step}", share)
 
 
 def _drawing() -> Draw:

@@ -95,7 +95,33 @@ def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
 def test_every_model_is_chosen_by_default_and_each_only_once() -> None:
     assert chosen(None) == (*BASELINES, "two-stage")
     assert chosen("ease, two-stage,ease") == ("ease", "two-stage")
-    assert list(fits_of(("two-stage", "ease"), TrainingConfig(), lambda _, __: None)) == ["two-stage", "ease"]
+    ours = {"two-stage": TrainingConfig()}
+    assert list(fits_of(("two-stage", "ease"), ours, lambda _, __: None)) == ["two-stage", "ease"]
+    assert list(fits_of(("ease",), ours, lambda _, __: None)) == ["ease"]
+
+
+def test_the_settings_as_they_come_are_a_row_of_their_own(films: Path, tmp_path: Path) -> None:
+    settings, file = tmp_path / "best.json", tmp_path / "figures.json"
+    settings.write_text('{"boosting": {"n_trees": 3}}')
+    result = run(
+        "--data",
+        films,
+        "--models",
+        "popularity,two-stage",
+        "--config",
+        settings,
+        "--with-defaults",
+        "--json",
+        file,
+    )
+    assert result.exit_code == 0, result.output
+    report = Report.model_validate_json(file.read_bytes())
+    assert [row.model for row in report.rows] == ["popularity", "two-stage", "two-stage-defaults"]
+    assert {pair.against for pair in report.differences} == {"popularity", "two-stage-defaults"}
+
+
+def test_defaults_beside_defaults_are_refused(films: Path) -> None:
+    assert isinstance(run("--data", films, "--with-defaults").exception, FieldError)
 
 
 def test_popularity_on_movielens_is_what_a_plain_loop_over_the_file_finds(
