@@ -15,7 +15,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from scipy.sparse import csr_array, csr_matrix
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog

@@ -1,4 +1,3 @@
-import importlib
 from collections.abc import Callable
 
 import numpy as np
@@ -20,7 +19,6 @@ from recsys.evaluation.baselines.optional import OptionalFit
 from recsys.evaluation.baselines.popularity import fit_popularity
 from recsys.evaluation.baselines.pure_svd import PureSvdConfig, fit_pure_svd
 from recsys.evaluation.baselines.recent_popularity import RecentPopularityConfig, fit_recent_popularity
-from recsys.evaluation.baselines.sasrec.config import SasrecConfig
 from recsys.evaluation.model import Model
 from recsys.features.users import UserBatch, batch_at
 
@@ -144,10 +142,13 @@ class TestPureSvd:
         assert model.top(batch(log_of(pairs, 5), 7), 1).tolist() == [[1]]
 
     def test_the_number_of_factors_is_the_best_on_positions_held_out(self, log_of: LogOf) -> None:
-        pairs = [[(0, 1.0), (1, 2.0)]] * 9 + [[(2, 1.0), (3, 2.0)]] * 8 + [[(4, 1.0), (5, 2.0)]] * 7
-        log = log_of(pairs + [[pair] for users in pairs for pair in users], 6)
-        model = fit_pure_svd(log, NO_CATALOGUE, PureSvdConfig(n_factors=(1, 3)))
-        assert model.factors.shape == (6, 1)  # nobody was left to learn pairs from: both are as good
+        tastes = [
+            [(3 * taste + (turn + step) % 3, float(step)) for step in range(3)]
+            for taste, n_users in enumerate((9, 8, 7))
+            for turn in range(n_users)
+        ]
+        model = fit_pure_svd(log_of(tastes, 9), NO_CATALOGUE, PureSvdConfig(n_factors=(1, 3)))
+        assert model.factors.shape == (9, 3)  # one factor knows the largest of three tastes alone
 
 
 def random_log(rng: np.random.Generator) -> tuple[InteractionLog, NDArray[np.int64]]:
@@ -167,21 +168,13 @@ def random_log(rng: np.random.Generator) -> tuple[InteractionLog, NDArray[np.int
 
 
 def fitted(name: str, log: InteractionLog) -> Model:
-    if name == "sasrec":  # by default it learns for longer than a test should take
-        pytest.importorskip("jax", reason="the extra 'baselines' is not installed")
-        training = importlib.import_module("recsys.evaluation.baselines.sasrec.training")
-        config = SasrecConfig(dimensions=8, n_blocks=1, look_every_steps=5, max_looks=2)
-        model: Model = training.fit_sasrec(log, NO_CATALOGUE, config)
-        return model
     try:
         return BASELINES[name](log, NO_CATALOGUE)
     except UnavailableError as error:
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize(
-    "name", [*sorted(BASELINES.keys() - {"sasrec"}), pytest.param("sasrec", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", sorted(BASELINES.keys() - {"sasrec"}))  # test_sasrec.py asks it the same
 class TestEveryBaseline:
     @pytest.mark.parametrize("seed", range(5))
     def test_fills_lists_with_unseen_items_each_once(self, name: str, seed: int) -> None:

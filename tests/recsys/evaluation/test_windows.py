@@ -46,10 +46,30 @@ def test_every_item_but_the_first_of_a_history_is_a_target_once(
     assert sorted(windows.targets[real].tolist()) == expected
 
 
-@given(st.integers(0, 9), st.integers(1, 4), st.integers(0, 2**32 - 1))
-def test_batches_hold_every_window_once_and_are_filled_up(n: int, size: int, seed: int) -> None:
-    rows = np.arange(2 * n, dtype=np.int32).reshape(n, 2)
-    found = list(batches(Windows(rows, rows + 1), size, np.random.default_rng(seed)))
-    assert all(batch.inputs.shape == batch.targets.shape == (size, 2) for batch in found)
-    firsts = Counter(int(row[0]) for batch in found for row in batch.inputs if row[0] >= 0)
-    assert firsts == Counter(range(0, 2 * n, 2))
+@given(st.lists(st.integers(1, 40), max_size=12), st.integers(0, 3), st.integers(1, 200), st.integers(0, 99))
+def test_batches_hold_every_window_once_cut_in_front_and_are_filled_up(
+    lengths: list[int], padding: int, n_places: int, seed: int
+) -> None:
+    width = max(lengths, default=1) + padding
+    rows = np.full((len(lengths), width), -1, dtype=np.int32)
+    for number, length in enumerate(lengths):
+        rows[number, width - length :] = 100 * number + np.arange(length)
+    found = list(
+        batches(Windows(rows, np.where(rows < 0, -1, rows + 1)), n_places, np.random.default_rng(seed))
+    )
+    for batch in found:
+        n, wide = batch.inputs.shape
+        assert batch.targets.shape == (n, wide)
+        assert n == max(1, n_places // wide)
+        assert (batch.targets[batch.inputs >= 0] == batch.inputs[batch.inputs >= 0] + 1).all()
+    ended = Counter(int(row[-1]) for batch in found for row in batch.inputs if row[-1] >= 0)
+    assert ended == Counter(100 * number + length - 1 for number, length in enumerate(lengths))
+    assert sum(int((batch.inputs >= 0).sum()) for batch in found) == sum(lengths)
+
+
+def test_short_histories_come_in_narrow_batches() -> None:
+    rows = np.full((2, 64), -1, dtype=np.int32)
+    rows[0, -20:] = 1
+    rows[1, -5:] = 2
+    found = batches(Windows(rows, rows), 64, np.random.default_rng(0))
+    assert sorted(batch.inputs.shape for batch in found) == [(2, 32), (4, 16)]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from recsys.evaluation.baselines.sasrec.config import SasrecConfig
+from recsys.evaluation.baselines.sasrec.config import StepConfig
 
 _TINY = 1e-6  # keeps a norm from dividing by zero
 _NEVER = -1e9  # score of what must not be chosen
@@ -51,7 +51,8 @@ class Network(NamedTuple):
     last: Norm
 
 
-def new_network(key: Array, n_items: int, length: int, config: SasrecConfig) -> Network:
+@partial(jax.jit, static_argnames=("n_items", "length", "config"))
+def new_network(key: Array, n_items: int, length: int, config: StepConfig) -> Network:
     """Return a network that knows nothing yet."""
     width = config.dimensions
     of_items, of_places, *of_blocks = jax.random.split(key, 2 + config.n_blocks)
@@ -79,18 +80,19 @@ def _new_block(key: Array, width: int) -> Block:
 
 
 def hidden_states(
-    network: Network, item_rows: Array, config: SasrecConfig, dropout_key: Array | None = None
+    network: Network, item_rows: Array, config: StepConfig, dropout_key: Array | None = None
 ) -> Array:
     """Return what the network makes of the history up to each place.
 
     Args:
         network: what was learned.
-        item_rows: shape (windows, length), old to new, -1 where padded in front.
+        item_rows: shape (windows, width), old to new, -1 where padded in front; at most as wide as
+            ``network.places``, the last of which is where the latest item stands.
         config: heads and dropout.
         dropout_key: of this step's dropout; absent when not learning.
 
     Returns:
-        shape (windows, length, dimensions); inner products with ``network.items`` are scores.
+        shape (windows, width, dimensions); inner products with ``network.items`` are scores.
     """
     real = item_rows >= 0
     keys = (
@@ -98,7 +100,8 @@ def hidden_states(
         if dropout_key is None
         else (list(jax.random.split(dropout_key, 1 + 2 * config.n_blocks)))
     )
-    embedded = network.items[jnp.maximum(item_rows, 0)] * config.dimensions**0.5 + network.places
+    places = network.places[len(network.places) - item_rows.shape[1] :]
+    embedded = network.items[jnp.maximum(item_rows, 0)] * config.dimensions**0.5 + places
     state = _dropped(embedded * real[:, :, None], config.dropout, keys[0])
     for number, block in enumerate(network.blocks):
         attended = _attention(block, _normed(block.before_attention, state), real, config.n_heads)
@@ -108,7 +111,7 @@ def hidden_states(
     return _normed(network.last, state)
 
 
-def loss(network: Network, inputs: Array, targets: Array, key: Array, config: SasrecConfig) -> Array:
+def loss(network: Network, inputs: Array, targets: Array, key: Array, config: StepConfig) -> Array:
     """Return the mean cross-entropy of the targets, those padded left out; shape ()."""
     for_dropout, for_negatives = jax.random.split(key)
     states = hidden_states(network, inputs, config, for_dropout)
@@ -122,7 +125,7 @@ def loss(network: Network, inputs: Array, targets: Array, key: Array, config: Sa
 
 
 def _sampled_loss(network: Network, states: Array, rows: Array, key: Array, n_negatives: int) -> Array:
-    """Return the cross-entropy against the same uniform sample for every place, shape (windows, length)."""
+    """Return the cross-entropy against the same uniform sample for every place, shape (windows, width)."""
     drawn = jax.random.randint(key, (n_negatives,), 0, len(network.items))
     right = jnp.sum(states * network.items[rows], axis=-1)
     wrong = states @ network.items[drawn].T

@@ -18,9 +18,9 @@ from recsys.core.clock import Clock, monotonic_clock
 from recsys.core.errors import UnavailableError
 from recsys.data.log import InteractionLog
 from recsys.evaluation.baselines.full_ranking import best_rows, popularity_preference
-from recsys.evaluation.baselines.sasrec.config import SasrecConfig
+from recsys.evaluation.baselines.sasrec.config import SasrecConfig, StepConfig
 from recsys.evaluation.baselines.sasrec.network import Network, hidden_states, loss, new_network
-from recsys.evaluation.baselines.sasrec.windows import Windows, endless_batches
+from recsys.evaluation.baselines.sasrec.windows import endless_batches
 from recsys.evaluation.baselines.validation import hold_out_last
 from recsys.features.users import NO_ITEM, UserBatch
 
@@ -38,7 +38,7 @@ class Sasrec:
     """A network over the items that have training events; only :func:`fit_sasrec` makes one."""
 
     network: Network
-    config: SasrecConfig
+    config: StepConfig
     active_rows: NDArray[np.int64]  # shape (active,), rising item rows; the network's items
     preference: NDArray[np.int64]  # shape (items,), place from least to most popular, for ties
 
@@ -59,6 +59,11 @@ class Sasrec:
 class _State(NamedTuple):
     network: Network
     optimiser: optax.OptState
+
+
+class _Batch(NamedTuple):
+    inputs: Array
+    targets: Array
 
 
 def fit(train: InteractionLog, items: pl.DataFrame) -> Sasrec:
@@ -94,14 +99,15 @@ def fit_sasrec(
     active = np.unique(train.item_rows).astype(np.int64)
     preference = popularity_preference(train)
     state, course = _begin(_recoded(validation.past, active), config)
+    chance = jax.random.key(config.seed + 1)
     best, best_quality, best_look = state.network, -np.inf, 0
     for look in range(1, config.max_looks + 1):
         for number, batch in islice(course, config.look_every_steps):
-            state = _step(state, jnp.asarray(batch.inputs), jnp.asarray(batch.targets), number, config)
+            state = _step(state, batch, jax.random.fold_in(chance, number), config.step)
             state.network.items.block_until_ready()  # else the clock would see how fast steps are asked for
             if clock() >= until_s:
                 break
-        quality = validation.quality(Sasrec(state.network, config, active, preference))
+        quality = validation.quality(Sasrec(state.network, config.step, active, preference))
         on_look(look, quality)
         if np.isnan(quality):  # nobody to ask: what was learned while patience lasts
             best = state.network
@@ -109,7 +115,7 @@ def fit_sasrec(
             best, best_quality, best_look = state.network, quality, look
         if look - best_look >= config.patience_looks or clock() >= until_s:
             break
-    return Sasrec(best, config, active, preference)
+    return Sasrec(best, config.step, active, preference)
 
 
 def _codes(active_rows: NDArray[np.int64], n_items: int) -> NDArray[np.int32]:
@@ -124,35 +130,34 @@ def _recoded(log: InteractionLog, active_rows: NDArray[np.int64]) -> Interaction
     return replace(log, item_rows=codes, n_items=len(active_rows))
 
 
-def _begin(log: InteractionLog, config: SasrecConfig) -> tuple[_State, Iterator[tuple[int, Windows]]]:
+def _begin(log: InteractionLog, config: SasrecConfig) -> tuple[_State, Iterator[tuple[int, _Batch]]]:
     """Return a network that knows nothing, and the numbered batches that it will learn from."""
     longest = -(-int(log.lengths.max()) // _LENGTH_STEP) * _LENGTH_STEP
     length = min(config.max_length, longest)
-    network = new_network(jax.random.key(config.seed), log.n_items, length, config)
-    size = min(_windows_per_step(log.n_items, length, config), 1 << log.n_users.bit_length())
-    course = endless_batches(log, length, size, np.random.default_rng(config.seed))
-    return _State(network, _optimiser(config).init(network)), enumerate(course)
+    network = new_network(jax.random.key(config.seed), log.n_items, length, config.step)
+    n_places = min(_places_per_step(log.n_items, config), 1 << len(log.item_rows).bit_length())
+    windows = endless_batches(log, length, n_places, np.random.default_rng(config.seed))
+    course = (_Batch(jnp.asarray(each.inputs), jnp.asarray(each.targets)) for each in windows)
+    return _State(network, _optimiser(config.step).init(network)), enumerate(course)
 
 
-def _optimiser(config: SasrecConfig) -> optax.GradientTransformation:
+def _optimiser(config: StepConfig) -> optax.GradientTransformation:
     rate = optax.linear_schedule(0.0, config.learning_rate, config.warm_up_steps + 1)
     return optax.adamw(rate, b2=0.98, weight_decay=config.weight_decay)
 
 
-def _windows_per_step(n_items: int, length: int, config: SasrecConfig) -> int:
-    n_scored = n_items if config.n_negatives is None else config.n_negatives
-    of_window_mb = length * n_scored * _BYTES_PER_SCORE / 1e6
-    return max(1, min(config.batch_windows, int(config.max_scores_mb / of_window_mb)))
+def _places_per_step(n_items: int, config: SasrecConfig) -> int:
+    n_scored = config.step.n_negatives or n_items
+    return min(config.places_per_step, int(config.max_scores_mb * 1e6 / (n_scored * _BYTES_PER_SCORE)))
 
 
 @partial(jax.jit, static_argnames="config")
-def _step(state: _State, inputs: Array, targets: Array, number: int, config: SasrecConfig) -> _State:
-    key = jax.random.fold_in(jax.random.key(config.seed + 1), number)
-    slope = jax.grad(loss)(state.network, inputs, targets, key, config)
+def _step(state: _State, batch: _Batch, key: Array, config: StepConfig) -> _State:
+    slope = jax.grad(loss)(state.network, batch.inputs, batch.targets, key, config)
     change, optimiser = _optimiser(config).update(slope, state.optimiser, state.network)
     return _State(optax.apply_updates(state.network, change), optimiser)
 
 
 @partial(jax.jit, static_argnames="config")
-def _score(network: Network, item_rows: Array, config: SasrecConfig) -> Array:
+def _score(network: Network, item_rows: Array, config: StepConfig) -> Array:
     return hidden_states(network, item_rows, config)[:, -1] @ network.items.T

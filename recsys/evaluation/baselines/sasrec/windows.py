@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from recsys.data.log import InteractionLog
 from recsys.features.users import NO_ITEM
 
+_PARTS = (4, 2, 1)  # of the length: the widths of batches
+_NARROWEST = 16  # every width is compiled once, which takes seconds: below this it does not pay
+
 
 @dataclass(frozen=True, slots=True)
 class Windows:
@@ -59,26 +62,52 @@ def _gather(
 
 
 def endless_batches(
-    log: InteractionLog, length: int, size: int, rng: np.random.Generator
+    log: InteractionLog, length: int, n_places: int, rng: np.random.Generator
 ) -> Iterator[Windows]:
     """Yield batches of pass after pass over the log, each pass cut at other places.
 
     Args:
         log: at least one user has two positions.
         length: of a window.
-        size: windows per batch.
+        n_places: of a batch, see :func:`batches`.
         rng: of places and order.
     """
     while True:
-        yield from batches(cut_windows(log, length, rng), size, rng)
+        yield from batches(cut_windows(log, length, rng), n_places, rng)
 
 
-def batches(windows: Windows, size: int, rng: np.random.Generator) -> Iterator[Windows]:
-    """Yield all windows once in random order; the last batch is filled up with windows of NO_ITEM."""
+def batches(windows: Windows, n_places: int, rng: np.random.Generator) -> Iterator[Windows]:
+    """Yield all windows once in random order, in batches of windows of about one width.
+
+    A batch is cut in front to a quarter, a half or the whole of the length (a quarter is at least 16),
+    whichever its windows fit in, so that short histories cost little. Narrow batches have more windows: the
+    places are about as many in each. What is missing in a batch is filled up with windows of NO_ITEM.
+
+    Args:
+        windows: of one length.
+        n_places: windows times width of a batch; at least one window comes even where it is wider.
+        rng: of the order of windows and of batches.
+    """
+    length = windows.inputs.shape[1]
+    widths = np.unique([max(-(-length // part), min(_NARROWEST, length)) for part in _PARTS])
+    kind = np.searchsorted(widths, (windows.inputs != NO_ITEM).sum(axis=1))
     order = rng.permutation(len(windows))
-    for start in range(0, len(order), size):
-        taken = order[start : start + size]
-        yield Windows(_filled(windows.inputs[taken], size), _filled(windows.targets[taken], size))
+    chunks = [
+        (int(width), taken)
+        for number, width in enumerate(widths)
+        for taken in _chunks(order[kind[order] == number], max(1, n_places // int(width)))
+    ]
+    for number in rng.permutation(len(chunks)):
+        width, taken = chunks[number]
+        size = max(1, n_places // width)
+        yield Windows(
+            _filled(windows.inputs[taken, length - width :], size),
+            _filled(windows.targets[taken, length - width :], size),
+        )
+
+
+def _chunks(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def _filled(rows: NDArray[np.int32], size: int) -> NDArray[np.int32]:
