@@ -24,9 +24,7 @@ from recsys.evaluation.baselines.sasrec.training import Sasrec, fit_sasrec
 pytestmark = pytest.mark.slow  # each test compiles a network of its own
 LogOf = Callable[[list[list[tuple[int, float]]], int], InteractionLog]
 NO_CATALOGUE = pl.DataFrame()
-STEP = StepConfig(
-    dimensions=16, n_blocks=1, dropout=0.1, n_negatives=None, learning_rate=2e-2, warm_up_steps=0
-)
+STEP = StepConfig(dimensions=16, n_blocks=1, dropout=0.1, n_negatives=6, learning_rate=2e-2, warm_up_steps=0)
 SMALL = SasrecConfig(step=STEP, look_every_steps=5)
 
 
@@ -57,12 +55,8 @@ def after(model: Sasrec, item_rows: list[int]) -> list[int]:
     return rows
 
 
-@pytest.mark.parametrize("n_negatives", [None, 6])
-def test_what_comes_next_is_learned_from_the_order_and_not_only_from_what_was_met(
-    log_of: LogOf, n_negatives: int | None
-) -> None:
-    step = STEP.model_copy(update={"n_negatives": n_negatives})
-    model = fit_sasrec(rounds(log_of), NO_CATALOGUE, SMALL.model_copy(update={"step": step}))
+def test_what_comes_next_is_learned_from_the_order_and_not_only_from_what_was_met(log_of: LogOf) -> None:
+    model = fit_sasrec(rounds(log_of), NO_CATALOGUE, SMALL)
     for place in range(12):
         assert after(model, [(place + step) % 12 for step in (0, 1, 2)]) == [(place + 3) % 12]
         assert after(model, [(place + step) % 12 for step in (2, 1, 0)]) == [(place - 1) % 12]
@@ -141,13 +135,24 @@ def test_a_place_knows_nothing_of_later_items_nor_of_the_padding() -> None:
     assert np.allclose(padded, narrow, atol=1e-6)
 
 
-def test_a_network_that_knows_nothing_loses_as_much_as_a_guess() -> None:
-    config = StepConfig(dimensions=8, dropout=0.0, n_negatives=None)
-    network = new_network(jax.random.key(0), 50, 4, config)
+@pytest.mark.parametrize(
+    ("n_items", "n_negatives", "n_choices"),
+    [
+        (50, None, 50),
+        (10_000, 6, 7),  # odds of 2 in 1,000 that a target is drawn, under one seed
+        (1, 6, 1),  # a target is not its own rival
+    ],
+)
+def test_a_network_that_knows_nothing_loses_as_much_as_a_guess(
+    n_items: int, n_negatives: int | None, n_choices: int
+) -> None:
+    config = StepConfig(dimensions=8, dropout=0.0, n_blocks=1, n_negatives=n_negatives)
+    network = new_network(jax.random.key(0), n_items, 4, config)
     blind = network._replace(items=network.items * 0.0)
-    inputs, targets = jnp.array([[-1, 3, 4, 5]]), jnp.array([[-1, 4, 5, 6]])
-    found = jax.jit(partial(loss, config=config))(blind, inputs, targets, jax.random.key(1))
-    assert float(found) == pytest.approx(np.log(50))
+    rows = jnp.array([[-1, 3, 4, 5]])
+    rows = jnp.where(rows < 0, rows, jnp.minimum(rows, n_items - 1))
+    found = jax.jit(partial(loss, config=config))(blind, rows, rows, jax.random.key(1))
+    assert float(found) == pytest.approx(np.log(n_choices))
 
 
 def test_heads_must_divide_the_dimensions() -> None:
