@@ -46,10 +46,11 @@ def _since_s(one: _Waiting[Asked, Answered]) -> float:
 
 
 class MicroBatcher(Generic[Asked, Answered]):
-    """Sends at once when nothing is under way; gathers while as many batches as allowed are.
+    """Sends at once when nothing is under way; gathers company when something is.
 
-    The busier the graph, the larger the batches: one that is idle adds no wait, and one that is
-    overloaded saves the most.
+    With as many batches under way as allowed, everybody waits for the next. The busier the graph, the
+    larger the batches: one that is idle adds no wait, and one that is overloaded saves the most. A batch of
+    any size has a price of its own, as high as that of about six requests (docs/performance.md).
 
     Args:
         answer: answers a batch, in its order. What it raises reaches everyone in the batch.
@@ -74,7 +75,9 @@ class MicroBatcher(Generic[Asked, Answered]):
         self._drain = drain or DrainRate(patience.clock)
         self._waiting: list[_Waiting[Asked, Answered]] = []
         self._under_way: set[asyncio.Task[None]] = set()
-        self._send_later: asyncio.Handle | None = None
+        self._company = min(settings.company, settings.max_size)
+        self._send_soon: asyncio.Handle | None = None
+        self._send_anyway: asyncio.TimerHandle | None = None
 
     @property
     def n_waiting(self) -> int:
@@ -101,18 +104,25 @@ class MicroBatcher(Generic[Asked, Answered]):
         return await future
 
     def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Send soon, together with what else arrives in this turn of the loop (or while lingering)."""
-        full = len(self._waiting) >= self._settings.max_size
-        if self._send_later is not None or len(self._under_way) >= self.max_in_flight:
-            return
-        if self._under_way and self._settings.linger_s and not full:
-            self._send_later = loop.call_later(self._settings.linger_s, self._send)
-        else:
-            self._send_later = loop.call_soon(self._send)
+        """Send soon, together with what else arrives in this turn of the loop, or once there is company."""
+        if self._is_worth_it(self._company):
+            if self._send_soon is None:
+                self._send_soon = loop.call_soon(self._send, self._company)
+        elif self._send_anyway is None and len(self._under_way) < self.max_in_flight:
+            self._send_anyway = loop.call_later(self._settings.linger_s, self._send, 1)
 
-    def _send(self) -> None:
-        self._send_later = None
-        while self._waiting and len(self._under_way) < self.max_in_flight:
+    def _is_worth_it(self, company: int) -> bool:
+        """Return whether to send now: beside others under way, a batch is of so many at least."""
+        if not self._under_way:
+            return True
+        return len(self._under_way) < self.max_in_flight and len(self._waiting) >= company
+
+    def _send(self, company: int) -> None:
+        for planned in (self._send_soon, self._send_anyway):
+            if planned is not None:
+                planned.cancel()
+        self._send_soon = self._send_anyway = None
+        while self._waiting and self._is_worth_it(company):
             size = self._size()
             self._drop_in_vain(size)
             batch, self._waiting = self._waiting[:size], self._waiting[size:]
@@ -148,7 +158,9 @@ class MicroBatcher(Generic[Asked, Answered]):
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._under_way.discard(task)
         if self._waiting:
-            self._send()
+            self._send(self._company)
+        if self._waiting:
+            self._plan(task.get_loop())
 
     async def _run(self, batch: "list[_Waiting[Asked, Answered]]") -> None:
         try:

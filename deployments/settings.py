@@ -43,8 +43,11 @@ class BatchSettings(FrozenModel):
     max_s: PositiveFloat = 0.25
     """While requests wait, batches are made so small that none should take longer than this."""
 
-    linger_s: NonNegativeFloat = 0.0
-    """How long a request waits for company while another batch is under way."""
+    company: PositiveInt = 8
+    """So many requests make a batch while another is under way; fewer would cost more than they save."""
+
+    linger_s: NonNegativeFloat = 0.02
+    """How long they wait for that company at most."""
 
 
 class Deadlines(FrozenModel):

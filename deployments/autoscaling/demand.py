@@ -1,9 +1,10 @@
 """What one router or stage replica counts about itself, for the policy to read."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-
-import numpy as np
+from itertools import accumulate
+from operator import add
 
 from recsys.core.clock import Clock
 from recsys.rollout.traffic import TrafficDocument
@@ -20,7 +21,7 @@ ARM = "arm:"  # + lane: 1.0 when a document sends users to it
 SHARE = "share:"  # + lane: the largest share of users that a document gives it
 NOTHING_MEASURED = -1.0  # Ray Serve takes numbers only
 
-_EDGES_S = 0.001 * 1.2 ** np.arange(50)  # 1 ms to 7.6 s, each a fifth above the one before
+_EDGES_S = [0.001 * 1.2**place for place in range(50)]  # 1 ms to 7.6 s, each a fifth above the one before
 _FEWEST = 100  # answers, for a 99th percentile to mean anything
 
 
@@ -40,7 +41,7 @@ class Demand:
         self.computed = 0
         self._under_way = 0
         self._begun_s = clock()
-        self._took = np.zeros((2, _EDGES_S.size + 1), dtype=np.int64)  # last window, this one
+        self._before, self._now = _nothing(), _nothing()  # the last window, and this one
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -53,7 +54,7 @@ class Demand:
         finally:
             self._under_way -= 1
             self._turn()
-            self._took[1, np.searchsorted(_EDGES_S, self._clock() - started_s)] += 1
+            self._now[bisect_left(_EDGES_S, self._clock() - started_s)] += 1
 
     def turned_away(self) -> None:
         """Count a request that was refused before it got here: it was asked, and there was no room for it."""
@@ -77,20 +78,24 @@ class Demand:
     def tail_s(self) -> float | None:
         """Return the 99th percentile, rounded up by a fifth at most; None after fewer than 100 answers."""
         self._turn()
-        counts = self._took.sum(axis=0)
-        if counts.sum() < _FEWEST:
+        up_to = list(accumulate(map(add, self._before, self._now)))
+        if up_to[-1] < _FEWEST:
             return None
-        bucket = int(np.searchsorted(np.cumsum(counts), 0.99 * counts.sum()))
-        return float(_EDGES_S[min(bucket, _EDGES_S.size - 1)])
+        bucket = bisect_left(up_to, 0.99 * up_to[-1])
+        return _EDGES_S[min(bucket, len(_EDGES_S) - 1)]
 
     def _turn(self) -> None:
         """Begin a new window when this one is over; after a long silence both are empty."""
         passed_s = self._clock() - self._begun_s
         if passed_s < self._window_s:
             return
-        self._took[0] = self._took[1] if passed_s < 2 * self._window_s else 0
-        self._took[1] = 0
+        self._before = self._now if passed_s < 2 * self._window_s else _nothing()
+        self._now = _nothing()
         self._begun_s = self._clock()
+
+
+def _nothing() -> list[int]:
+    return [0] * (len(_EDGES_S) + 1)
 
 
 def router_report(

@@ -44,7 +44,7 @@ def test_an_idle_batcher_sends_at_once() -> None:
 def test_requests_gather_while_as_many_batches_as_allowed_are_under_way() -> None:
     async def run() -> None:
         doubler = Doubler(held=True)
-        batcher = MicroBatcher(doubler, BatchSettings(max_in_flight=2, max_size=3))
+        batcher = MicroBatcher(doubler, BatchSettings(max_in_flight=2, max_size=3, company=1))
         asks = []
         for number in range(6):
             asks.append(asyncio.create_task(batcher.ask(number)))
@@ -82,6 +82,51 @@ def test_a_lone_request_does_not_linger_but_one_with_others_under_way_does() -> 
         assert doubler.batches == [[0], [1, 2]]
         doubler.go.set()
         await asyncio.gather(*asks)
+
+    asyncio.run(run())
+
+
+def test_company_sends_a_batch_beside_another_before_the_wait_is_over() -> None:
+    async def run() -> None:
+        doubler = Doubler(held=True)
+        settings = BatchSettings(max_in_flight=9, company=3, linger_s=60.0)
+        batcher = MicroBatcher(doubler, settings)
+        asks = []
+        for number in range(6):
+            asks.append(asyncio.create_task(batcher.ask(number)))
+            await turns()
+        assert doubler.batches == [[0], [1, 2, 3]]
+        doubler.go.set()
+        assert await asyncio.gather(*asks) == [0, 2, 4, 6, 8, 10]
+        assert doubler.batches == [[0], [1, 2, 3], [4, 5]]  # nothing else is under way by then
+
+    asyncio.run(run())
+
+
+def test_who_is_left_behind_by_a_batch_that_ends_waits_no_longer_than_others() -> None:
+    async def run() -> None:
+        ends = [asyncio.Event() for _ in range(4)]
+        sent: list[list[int]] = []
+
+        async def one_by_one(asked: Sequence[int]) -> list[int]:
+            sent.append(list(asked))
+            await ends[len(sent) - 1].wait()
+            return list(asked)
+
+        batcher = MicroBatcher(one_by_one, BatchSettings(max_in_flight=2, company=2, linger_s=0.05))
+        asks = []
+        for number in range(4):  # the last one waits for one of the two batches before it
+            asks.append(asyncio.create_task(batcher.ask(number)))
+            await turns()
+        assert sent == [[0], [1, 2]]
+        ends[0].set()
+        await turns()
+        assert sent == [[0], [1, 2]]
+        await asyncio.sleep(0.1)
+        assert sent == [[0], [1, 2], [3]]
+        for end in ends:
+            end.set()
+        assert await asyncio.gather(*asks) == [0, 1, 2, 3]
 
     asyncio.run(run())
 
