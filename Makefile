@@ -79,8 +79,11 @@ scale: install  ## 10,000 against 1,000,000 simulated users: time and memory of 
 	@$(BIN)/marquee scale
 
 EVALUATED ?= ../shared/data/ml-latest-small ../shared/data/kuairand-pure
-accuracy: install  ## The accuracy tables of docs/evaluation, both protocols (over an hour on two cores).
-	@set -e; for data in $(EVALUATED); do for protocol in leave-last-out global-time; do \
+SHOWN ?= ../shared/data/kuairand-pure
+accuracy: install  ## The accuracy tables of docs/evaluation, every protocol (over an hour on two cores).
+	@set -e; for data in $(SHOWN); do out=docs/evaluation/$$(basename $$data)/impressions; \
+	  $(BIN)/marquee evaluate --data $$data --protocol impressions --json $$out/report.json --out $$out; \
+	done; for data in $(EVALUATED); do for protocol in leave-last-out global-time; do \
 	  out=docs/evaluation/$$(basename $$data)/$$protocol; tuned=$$out/settings.json; \
 	  if [ -f $$tuned ]; then settings="--config $$tuned --with-defaults"; else settings=; fi; \
 	  $(BIN)/marquee evaluate --data $$data --protocol $$protocol --json $$out/report.json --out $$out $$settings; \

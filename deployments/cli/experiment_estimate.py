@@ -32,7 +32,6 @@ from recsys.experiments.off_policy import (
 )
 from recsys.experiments.reactions import read_reactions
 from recsys.features.users import NO_ITEM, UserBatch, batch_at
-from recsys.pipeline.choosing import score_choices
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.open import open_registry
@@ -166,7 +165,7 @@ def _flat_scores(
     item_rows = np.full((logged.n_rows, int(lengths.max())), NO_ITEM, dtype=np.int32)
     taken = np.arange(item_rows.shape[1]) < lengths[:, None]
     item_rows[taken] = model.recall.catalogue.items.rows(places["choices"].explode().to_list())
-    scores = score_choices(model, users, item_rows)[taken].astype(np.float64)
+    scores = model.scores(users, item_rows)[taken].astype(np.float64)
     floor = scores[np.isfinite(scores)].min(initial=0.0) - 1.0
     return np.where(np.isfinite(scores), scores, floor)
 

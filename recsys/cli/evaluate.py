@@ -5,23 +5,30 @@ import importlib.util
 import os
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from recsys.cli.evaluate_impressions import OURS, impression_report
+from recsys.cli.models import chosen_of
 from recsys.cli.progress import steps_shown
 from recsys.cli.train import read_config
 from recsys.core.clock import unix_clock
 from recsys.core.durable import replace_durably
-from recsys.core.errors import FieldError, NotFoundError, UnavailableError
+from recsys.core.errors import FieldError, UnavailableError
 from recsys.data.badrows import OnBadRow
 from recsys.data.formats import load_dataset
+from recsys.data.impressions import Target
 from recsys.data.log import Vocabulary, encode
 from recsys.evaluation.baselines import BASELINES
 from recsys.evaluation.groups import sample_tests
+from recsys.evaluation.impressions.report import to_markdown as impression_page
+from recsys.evaluation.impressions.results import ImpressionReport
 from recsys.evaluation.model import Fit
 from recsys.evaluation.protocols import EvaluationConfig, Progress, Protocol, Setting, evaluate, split_by
 from recsys.evaluation.report import to_json, to_markdown
@@ -30,7 +37,23 @@ from recsys.training.two_stage import TrainingConfig, fit_two_stage
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
-Draw = Callable[[Report, Path], tuple[Path, ...]]
+
+class Way(StrEnum):
+    """What a model is asked, and which past it may learn from."""
+
+    LEAVE_LAST_OUT = Protocol.LEAVE_LAST_OUT.value
+    GLOBAL_TIME = Protocol.GLOBAL_TIME.value
+    IMPRESSIONS = "impressions"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A report of either kind, ready to be written."""
+
+    json: bytes
+    page: Callable[[tuple[Path, ...]], str]
+    draw: Callable[[Path], tuple[Path, ...]]
+
 
 DEFAULTS = "two-stage-defaults"
 """Row name of the two stages with settings as they come, where others are evaluated."""
@@ -40,14 +63,18 @@ DEFAULTS = "two-stage-defaults"
 def main(
     *,
     data: Annotated[Path, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")],
-    protocol: Annotated[Protocol, typer.Option(help="Which past a model may learn from.")] = (
-        Protocol.LEAVE_LAST_OUT
-    ),
+    protocol: Annotated[
+        Way, typer.Option(help="Which past a model may learn from; impressions: order what was shown.")
+    ] = Way.LEAVE_LAST_OUT,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.md and its plots.")] = None,
     models: Annotated[str | None, typer.Option(help="Only these, for example ease,two-stage.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of training, bootstrap and sampling.")] = 0,
     test_share: Annotated[float, typer.Option(help="global-time: the newest part is held out.")] = 0.1,
+    target: Annotated[
+        list[Target] | None, typer.Option(help="impressions: what makes one good; both when not given.")
+    ] = None,
+    test_days: Annotated[float, typer.Option(help="impressions: the last days are held out.")] = 4.0,
     max_users: Annotated[int | None, typer.Option(min=1, help="Test at most so many users.")] = None,
     config: Annotated[Path | None, typer.Option(help="JSON file with training settings.")] = None,
     with_defaults: Annotated[
@@ -57,34 +84,51 @@ def main(
         OnBadRow.FAIL
     ),
 ) -> None:
-    """Rank the whole catalogue for every test user, with every model; say which is better and how surely."""
+    """Rank the whole catalogue, or what was shown, for every test user; say which model is better."""
     training = read_config(config).model_copy(update={"seed": seed})
-    wanted = chosen(models)
     if with_defaults and config is None:
         raise FieldError("--with-defaults", "no --config", "settings that the defaults are compared with")
     settings = {WHOLE: training} | ({DEFAULTS: TrainingConfig(seed=seed)} if with_defaults else {})
     for option, path in (("--json", json_file), ("--out", out)):
         _check_place(option, path)
-    draw = None if out is None else _drawing()
+    if out is not None:
+        _check_drawing()
     now_s = unix_clock()
+    date = datetime.fromtimestamp(now_s, UTC).date().isoformat()
+    setting = Setting(str(data), protocol.value, _machine(), date, seed)
     with steps_shown() as on_step:
-        on_step(f"reading {data}", 0.0)
-        dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=now_s).dataset
-        log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
-        split = split_by(protocol, log, test_share=test_share)
-        if max_users is not None:
-            split = sample_tests(split, max_users, seed=seed)
-        date = datetime.fromtimestamp(now_s, UTC).date().isoformat()
-        setting = Setting(dataset.name, protocol.value, _machine(), date, seed)
-        fits = fits_of(wanted, settings, on_step)
-        report = evaluate(split, dataset.items, fits, setting, EvaluationConfig(), on_step=on_step)
+        if protocol is Way.IMPRESSIONS:
+            made = _shown(
+                impression_report(
+                    data,
+                    setting,
+                    training,
+                    targets=tuple(target or ()),
+                    models=models,
+                    test_days=test_days,
+                    max_users=max_users,
+                    on_bad_row=on_bad_row,
+                    now_s=now_s,
+                    on_step=on_step,
+                )
+            )
+        else:
+            wanted = chosen(models)
+            on_step(f"reading {data}", 0.0)
+            dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=now_s).dataset
+            log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
+            split = split_by(Protocol(protocol.value), log, test_share=test_share)
+            if max_users is not None:
+                split = sample_tests(split, max_users, seed=seed)
+            fits = fits_of(wanted, settings, on_step)
+            named = replace(setting, data=dataset.name)
+            made = _ranked(evaluate(split, dataset.items, fits, named, EvaluationConfig(), on_step=on_step))
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
-        replace_durably(json_file, to_json(report))
-    if out is not None and draw is not None:
-        plots = draw(report, out)
-        replace_durably(out / "report.md", to_markdown(report, plots).encode())
-    typer.echo(to_markdown(report), nl=False)
+        replace_durably(json_file, made.json)
+    if out is not None:
+        replace_durably(out / "report.md", made.page(made.draw(out)).encode())
+    typer.echo(made.page(()), nl=False)
 
 
 def chosen(models: str | None) -> tuple[str, ...]:
@@ -93,12 +137,7 @@ def chosen(models: str | None) -> tuple[str, ...]:
     Raises:
         NotFoundError: there is no such model.
     """
-    known = (*BASELINES, WHOLE)
-    names = known if models is None else tuple(dict.fromkeys(name.strip() for name in models.split(",")))
-    for name in names:
-        if name not in known:
-            raise NotFoundError("model", name, ", ".join(known))
-    return names
+    return chosen_of(models, (*BASELINES, WHOLE))
 
 
 def fits_of(
@@ -123,12 +162,27 @@ def _named(on_step: Progress, model: str) -> Progress:
     return lambda step, share: on_step(f"{model}: {step}", share)
 
 
-def _drawing() -> Draw:
-    """Return what draws the plots; found out before the long work, not after."""
+def _ranked(report: Report) -> Made:
+    return Made(
+        to_json(report),
+        partial(to_markdown, report),
+        lambda folder: tuple(importlib.import_module("recsys.evaluation.plots").draw(report, folder)),
+    )
+
+
+def _shown(report: ImpressionReport) -> Made:
+    module = "recsys.evaluation.impressions.plot"
+    return Made(
+        report.model_dump_json(indent=2).encode() + b"\n",
+        partial(impression_page, report),
+        lambda folder: tuple(importlib.import_module(module).draw(report, folder, ours=OURS)),
+    )
+
+
+def _check_drawing() -> None:
+    """Find out before the long work, not after, whether plots can be drawn."""
     if importlib.util.find_spec("matplotlib") is None:
         raise UnavailableError("plotting", "matplotlib is missing; pip install 'marquee-recsys[plots]'")
-    draw: Draw = importlib.import_module("recsys.evaluation.plots").draw
-    return draw
 
 
 def _check_place(option: str, path: Path | None) -> None:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import polars as pl
+
 from recsys.core.errors import DataFormatError
 from recsys.core.hashing import digest_file
 from recsys.data import folder, kuairand, movielens
 from recsys.data.badrows import OnBadRow
+from recsys.data.impressions import impressions_of
 from recsys.data.loaded import Loaded
 
 _WHOLE_BYTES = 512 << 20  # a data set up to this size is digested whole
@@ -80,6 +83,28 @@ def load_dataset(path: Path, *, on_bad_row: OnBadRow = OnBadRow.FAIL, now_s: flo
         BadRowsError: rows were bad and ``on_bad_row`` is ``fail``.
     """
     return _format_at(path).load(path, on_bad_row=on_bad_row, now_s=now_s)
+
+
+def load_impressions(path: Path, *, on_bad_row: OnBadRow = OnBadRow.FAIL, now_s: float) -> pl.DataFrame:
+    """Read what was shown to whom out of a folder of any format that says so.
+
+    Args:
+        path: the folder.
+        on_bad_row: raise or go on.
+        now_s: Unix time; impressions from more than a day later are bad rows.
+
+    Returns:
+        Schema :data:`recsys.data.impressions.IMPRESSIONS`.
+
+    Raises:
+        DataFormatError: see :func:`load_dataset`.
+        BadRowsError: see there.
+        InputError: nothing shown and not chosen was logged.
+    """
+    found = _format_at(path)
+    if found.load is kuairand.load:
+        return kuairand.load_impressions(path, on_bad_row=on_bad_row, now_s=now_s)
+    return impressions_of(found.load(path, on_bad_row=on_bad_row, now_s=now_s).dataset)
 
 
 def fingerprint(path: Path) -> str:

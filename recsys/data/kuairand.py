@@ -2,7 +2,8 @@
 
 Looks for ``standard_*.parquet`` or the official ``log_standard_*.csv`` beside ``video_features_basic*.csv``,
 and for ``user_history_until_*_last50.parquet``. The ``*_statistic`` files count over the whole month, so they
-know the future: they are never read.
+know the future: they are never read. :func:`load` gives what followed an impression as one kind,
+:func:`load_impressions` as a yes or no to each question.
 
 Source: Gao et al., "KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly Exposed Videos",
 CIKM 2022; https://kuairand.com.
@@ -16,12 +17,14 @@ from recsys.core.clock import SECONDS_PER_HOUR
 from recsys.core.errors import DataFormatError
 from recsys.data.badrows import BadRowCollector, OnBadRow
 from recsys.data.columns import Column, Parsed, TimeUnit, identifier, moment, number, parse_rows, text
+from recsys.data.impressions import Target
 from recsys.data.loaded import Loaded, finish
 from recsys.data.repeats import without_exact_repeats, without_repeated_ids
 from recsys.data.schema import KIND_DTYPE, Kind
 from recsys.data.tables import read_table
 
 _LOGS = ("standard_*.parquet", "log_standard_*.csv")
+_RANDOM_LOGS = ("random_*.parquet", "log_random_*.csv")
 _HISTORIES = "user_history_until_*_last50.parquet"
 _VIDEOS = "video_features_basic*.csv"
 _MOST_WATCHED = 2.0  # a share of the video; loops count no further
@@ -65,10 +68,7 @@ def load(path: Path, *, on_bad_row: OnBadRow, now_s: float) -> Loaded:
         DataFormatError: the files are not there, or they lack a column.
         BadRowsError: rows were bad and ``on_bad_row`` is ``fail``.
     """
-    logs = find_logs(path)
-    if not logs:
-        looked_for = f"KuaiRand ({' or '.join(_LOGS)}, and {_VIDEOS})"
-        raise DataFormatError(path, looked_for, "not both" if path.is_dir() else "no folder")
+    logs = _logs_at(path)
     collector = BadRowCollector()
     folder = logs[0].parent
     parts = [_history(file, now_s, collector) for file in sorted(folder.glob(_HISTORIES))]
@@ -78,7 +78,52 @@ def load(path: Path, *, on_bad_row: OnBadRow, now_s: float) -> Loaded:
     return finish("kuairand", interactions, videos, collector, on_bad_row)
 
 
-def _impressions(file: Path, now_s: float, collector: BadRowCollector) -> pl.DataFrame:
+def load_impressions(path: Path, *, on_bad_row: OnBadRow, now_s: float) -> pl.DataFrame:
+    """Read what was shown to whom, the randomly exposed videos with the others where their log is there.
+
+    What followed a randomly exposed video is in no history: :func:`load` reads the standard log alone.
+
+    Args:
+        path: the folder.
+        on_bad_row: raise or go on.
+        now_s: Unix time; impressions from more than a day later are bad rows.
+
+    Returns:
+        Schema :data:`recsys.data.impressions.IMPRESSIONS`, in order of time.
+
+    Raises:
+        DataFormatError: the files are not there, or they lack a column.
+        BadRowsError: rows were bad and ``on_bad_row`` is ``fail``.
+    """
+    logs = _logs_at(path)
+    collector = BadRowCollector()
+    at_random = [file for pattern in _RANDOM_LOGS for file in sorted(logs[0].parent.glob(pattern))]
+    parts = [
+        _log_rows(file, now_s, collector).select(
+            "user_id",
+            "item_id",
+            "time_s",
+            pl.format("tab-{}", "context").alias("context"),
+            pl.lit(value=file in at_random).alias("at_random"),
+            (pl.col("is_click") == 1).alias(Target.CLICK.value),
+            (pl.col("long_view") == 1).alias(Target.LONG_VIEW.value),
+        )
+        for file in (*logs, *at_random)
+    ]
+    if on_bad_row is OnBadRow.FAIL:
+        collector.report().raise_if_bad()
+    return pl.concat(parts).sort("time_s", maintain_order=True)
+
+
+def _logs_at(path: Path) -> list[Path]:
+    logs = find_logs(path)
+    if not logs:
+        looked_for = f"KuaiRand ({' or '.join(_LOGS)}, and {_VIDEOS})"
+        raise DataFormatError(path, looked_for, "not both" if path.is_dir() else "no folder")
+    return logs
+
+
+def _log_rows(file: Path, now_s: float, collector: BadRowCollector) -> pl.DataFrame:
     rows = parse_rows(
         read_table(file, _LOG_COLUMNS, collector),
         [
@@ -93,9 +138,12 @@ def _impressions(file: Path, now_s: float, collector: BadRowCollector) -> pl.Dat
         file.name,
         collector,
     )
-    rows = without_exact_repeats(rows, ("user_id", "item_id", "time_s"), file.name, collector)
+    return without_exact_repeats(rows, ("user_id", "item_id", "time_s"), file.name, collector)
+
+
+def _impressions(file: Path, now_s: float, collector: BadRowCollector) -> pl.DataFrame:
     watched = pl.col("play_time_ms") / pl.col("duration_ms")
-    return rows.select(
+    return _log_rows(file, now_s, collector).select(
         "user_id",
         "item_id",
         pl.coalesce(

@@ -3,6 +3,7 @@
 Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,12 +59,39 @@ def resampled_means(
     n_users = len(values)
     if n_users == 0:
         raise ShapeError("values", (1, values.shape[1]), values.shape)
-    rng = np.random.default_rng(seed)
     means = np.empty((n_resamples, values.shape[1]))
-    for draw in means:  # one at a time: memory stays at one number per user
-        times_drawn = np.bincount(rng.integers(0, n_users, n_users), minlength=n_users)
+    for draw, times_drawn in zip(means, draws(n_users, seed=seed, n_resamples=n_resamples), strict=True):
         draw[:] = times_drawn @ values / n_users
     return means
+
+
+def draws(n_users: int, *, seed: int, n_resamples: int = N_RESAMPLES) -> Iterator[NDArray[np.int64]]:
+    """Yield how often each user is drawn, shape (users,), one draw after another.
+
+    Equal seeds and equally many users give equal draws, here and in :func:`resampled_means`.
+    """
+    rng = np.random.default_rng(seed)
+    for _ in range(n_resamples):  # one at a time: memory stays at one number per user
+        yield np.bincount(rng.integers(0, n_users, n_users), minlength=n_users)
+
+
+def interval_of(value: float, resampled: NDArray[np.float64], *, level: float = LEVEL) -> Interval:
+    """Return the interval of a figure of all users whose resamples are at hand, shape (n_resamples,).
+
+    Draws of users among whom nothing can be compared are nan; they do not count.
+    """
+    low, high = _percentiles(resampled[~np.isnan(resampled)], level)
+    return Interval(value, float(low), float(high))
+
+
+def difference_of(value: float, resampled: NDArray[np.float64], *, level: float = LEVEL) -> Difference:
+    """Return the interval of a difference and how surely it is one; ``resampled`` of the same draws.
+
+    Draws that are nan do not count.
+    """
+    told = resampled[~np.isnan(resampled)]
+    low, high = _percentiles(told, level)
+    return Difference(value, float(low), float(high), float(_p(told)))
 
 
 def intervals(
@@ -103,9 +131,14 @@ def paired_differences(
     difference = ours - theirs
     means = resampled_means(difference, seed=seed, n_resamples=n_resamples)
     low, high = _percentiles(means, level)
-    other_side = np.minimum((means <= 0.0).sum(axis=0), (means >= 0.0).sum(axis=0))
-    p = np.minimum(1.0, 2.0 * (other_side + 1) / (n_resamples + 1))  # never 0: that would claim certainty
-    return [Difference(*map(float, four)) for four in zip(difference.mean(axis=0), low, high, p, strict=True)]
+    figures = zip(difference.mean(axis=0), low, high, _p(means), strict=True)
+    return [Difference(*map(float, four)) for four in figures]
+
+
+def _p(resampled: NDArray[np.float64]) -> NDArray[np.float64]:
+    other_side = np.minimum((resampled <= 0.0).sum(axis=0), (resampled >= 0.0).sum(axis=0))
+    least = 2.0 * (other_side + 1) / (len(resampled) + 1)  # never 0: that would claim certainty
+    return np.asarray(np.minimum(1.0, least))
 
 
 def _percentiles(means: NDArray[np.float64], level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

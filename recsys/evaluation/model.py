@@ -1,7 +1,7 @@
 """What is evaluated: a fit learns from a log and the catalogue, and returns a complete model."""
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -29,6 +29,23 @@ class CandidateModel(Model, Protocol):
 
     def candidates(self, users: UserBatch) -> Candidates:
         """Return what the ranking stage gets to choose from."""
+        ...
+
+
+@runtime_checkable
+class ScoringModel(Model, Protocol):
+    """A model that can say what it thinks of items that others chose."""
+
+    def scores(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.floating[Any]]:
+        """Return a finite score of each item, shape of ``item_rows``; larger is better, equal is a tie.
+
+        Seen items count like any other. Only the order means anything, over all users together: where a
+        model orders equal scores by popularity in :meth:`top`, it does so here.
+
+        Args:
+            users: who was asked, as they were then.
+            item_rows: shape (users, items), every one a row of the catalogue.
+        """
         ...
 
 

@@ -164,12 +164,12 @@ def batch_at(
 
     Args:
         log: the interactions.
-        users: shape (users,), user rows of the log.
+        users: shape (users,), user rows of the log; -1, with stop 0, for somebody it does not know.
         stops: shape (users,), absolute positions: history is everything of the user before it.
         now_s: shape (users,), the moment of the question.
         context_rows: shape (users,); unknown when absent.
     """
-    starts = log.offsets[users]
+    starts = np.where(users < 0, 0, log.offsets[users])
     lengths = stops - starts
     excluded_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     within = np.arange(excluded_offsets[-1]) - np.repeat(excluded_offsets[:-1], lengths)

@@ -11,6 +11,7 @@ from recsys.core.errors import InputError
 from recsys.features.items import ItemTable
 from recsys.features.users import UserBatch, nobody
 from recsys.pipeline.catalogue import Catalogue
+from recsys.pipeline.choosing import as_named
 from recsys.pipeline.filters import Filters
 from recsys.ranking.boosting import BoostedRanker
 from recsys.ranking.matrix import Knowledge, candidate_matrix
@@ -22,6 +23,7 @@ from recsys.reranking.posterior import ItemInterest
 from recsys.reranking.rerank import RerankingConfig, Slate, rerank
 
 _MAX_BLOCKED_CELLS = 1 << 24  # users x items looked at together: bounds the memory of one call
+_SCORED_USERS = 256  # asked at once when others chose the items
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,23 @@ class TwoStage:
     def top(self, users: UserBatch, n: int) -> NDArray[np.int32]:
         """Return the item rows of the lists alone, shape (users, n)."""
         return self.recommend(users, n)[1].item_rows
+
+    def scores(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the ranker's score of items that others chose, -inf where it is padding.
+
+        An item that recall names keeps the ranks that its sources gave it; one that it does not name is
+        scored as named by none.
+
+        Args:
+            users: who was asked, as they were then.
+            item_rows: shape (users, items), rows of the catalogue, NO_ITEM where there is none.
+        """
+        scores = np.full(item_rows.shape, -np.inf, dtype=np.float32)
+        for start in range(0, len(users), _SCORED_USERS):
+            part = slice(start, start + _SCORED_USERS)
+            batch = users.slice(start, min(start + _SCORED_USERS, len(users)))
+            scores[part] = self.ranking.rank(batch, as_named(self.candidates(batch), item_rows[part]))
+        return scores
 
     def save(self, writer: BundleWriter) -> None:
         """Write every part of a bundle."""

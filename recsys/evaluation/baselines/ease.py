@@ -16,6 +16,7 @@ from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.evaluation.baselines.full_ranking import (
     best_rows,
+    chosen_scores,
     history_matrix,
     popularity_preference,
     user_item_matrix,
@@ -44,10 +45,19 @@ class Ease:
 
     def top(self, users: UserBatch, n: int) -> NDArray[np.int32]:
         """Return the items with the largest summed weight from the history, shape (users, n)."""
+        return best_rows(
+            self._every_score(users, -np.inf), users, n, self.preference
+        )  # unmet items come last
+
+    def scores(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the summed weight from the history to each item, shape of ``item_rows``; unmet: 0."""
+        return chosen_scores(self._every_score(users, 0.0), item_rows, self.preference)
+
+    def _every_score(self, users: UserBatch, of_unmet: float) -> NDArray[np.float32]:
         n_items = len(self.preference)
-        scores = np.full((len(users), n_items), -np.inf, dtype=np.float32)  # unmet items come last
+        scores = np.full((len(users), n_items), of_unmet, dtype=np.float32)
         scores[:, self.active_rows] = history_matrix(users, n_items)[:, self.active_rows] @ self.weights
-        return best_rows(scores, users, n, self.preference)
+        return scores
 
 
 def fit_ease(

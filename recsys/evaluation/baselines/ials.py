@@ -21,6 +21,7 @@ from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.evaluation.baselines.full_ranking import (
     best_rows,
+    chosen_scores,
     history_matrix,
     popularity_preference,
     user_item_matrix,
@@ -78,12 +79,21 @@ class Ials:
 
     def top(self, users: UserBatch, n: int) -> NDArray[np.int32]:
         """Return the items nearest to what the history is solved to, shape (users, n)."""
+        return best_rows(
+            self._every_score(users, -np.inf), users, n, self.preference
+        )  # unmet items come last
+
+    def scores(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the inner product with each item, shape of ``item_rows``; unmet: 0."""
+        return chosen_scores(self._every_score(users, 0.0), item_rows, self.preference)
+
+    def _every_score(self, users: UserBatch, of_unmet: float) -> NDArray[np.float32]:
         history = history_matrix(users, len(self.active))
         with threadpool_limits(limits=1, user_api="blas"):  # its own threads call BLAS
             of_users = self.factors.recalculate_user(np.arange(len(users)), _as_matrix(history))
-        scores = of_users @ self.factors.item_factors.T
-        scores[:, ~self.active] = -np.inf  # unmet items come last
-        return best_rows(scores, users, n, self.preference)
+        every: NDArray[np.float32] = of_users @ self.factors.item_factors.T
+        every[:, ~self.active] = of_unmet
+        return every
 
 
 def fit(train: InteractionLog, items: pl.DataFrame) -> Ials:

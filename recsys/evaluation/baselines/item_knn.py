@@ -16,6 +16,7 @@ from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.evaluation.baselines.full_ranking import (
     best_rows,
+    chosen_scores,
     history_matrix,
     popularity_preference,
     user_item_matrix,
@@ -45,8 +46,15 @@ class ItemKnn:
 
     def top(self, users: UserBatch, n: int) -> NDArray[np.int32]:
         """Return the items with the largest summed similarity to the history, shape (users, n)."""
-        scores = history_matrix(users, len(self.preference)) @ self.similarity
-        return best_rows(scores.toarray(), users, n, self.preference)
+        return best_rows(self._every_score(users), users, n, self.preference)
+
+    def scores(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the summed similarity of each item to the history, shape of ``item_rows``."""
+        return chosen_scores(self._every_score(users), item_rows, self.preference)
+
+    def _every_score(self, users: UserBatch) -> NDArray[np.float32]:
+        summed = history_matrix(users, len(self.preference)) @ self.similarity
+        return np.asarray(summed.toarray(), dtype=np.float32)
 
 
 def fit_item_knn(

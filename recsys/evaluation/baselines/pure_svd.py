@@ -19,6 +19,7 @@ from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.evaluation.baselines.full_ranking import (
     best_rows,
+    chosen_scores,
     history_matrix,
     popularity_preference,
     user_item_matrix,
@@ -46,9 +47,16 @@ class PureSvd:
 
     def top(self, users: UserBatch, n: int) -> NDArray[np.int32]:
         """Return the items that the history, projected onto the factors, weighs most, shape (users, n)."""
+        return best_rows(self._every_score(users), users, n, self.preference)
+
+    def scores(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the weight of each item in the projected history, shape of ``item_rows``."""
+        return chosen_scores(self._every_score(users), item_rows, self.preference)
+
+    def _every_score(self, users: UserBatch) -> NDArray[np.float32]:
         met = history_matrix(users, len(self.factors))
-        scores = (met @ self.factors) @ self.factors.T
-        return best_rows(scores, users, n, self.preference)
+        every: NDArray[np.float32] = (met @ self.factors) @ self.factors.T
+        return every
 
 
 def fit_pure_svd(train: InteractionLog, items: pl.DataFrame, config: PureSvdConfig) -> PureSvd:

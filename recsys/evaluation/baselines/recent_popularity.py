@@ -15,7 +15,7 @@ from pydantic import PositiveFloat
 from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
-from recsys.evaluation.baselines.full_ranking import best_rows, popularity_preference
+from recsys.evaluation.baselines.full_ranking import best_rows, chosen_scores, popularity_preference
 from recsys.features.users import UserBatch
 
 
@@ -37,13 +37,29 @@ class RecentPopularity:
 
     def top(self, users: UserBatch, n: int) -> NDArray[np.int32]:
         """Return the items with the most events shortly before each user's ``now_s``, shape (users, n)."""
-        moments, moment_of = np.unique(users.now_s, return_inverse=True)
+        return best_rows(self._every_score(users.now_s), users, n, self.preference)
+
+    def scores(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the events of each item shortly before the question, shape of ``item_rows``.
+
+        A question later than all that is known is asked as of the end of it: days after the fit the window
+        would be empty.
+        """
+        now_s = (
+            np.minimum(users.now_s, np.nextafter(self.times_s[-1:], np.inf))
+            if self.times_s.size
+            else users.now_s
+        )
+        return chosen_scores(self._every_score(now_s), item_rows, self.preference)
+
+    def _every_score(self, now_s: NDArray[np.float64]) -> NDArray[np.float32]:
+        moments, moment_of = np.unique(now_s, return_inverse=True)
         starts = np.searchsorted(self.times_s, moments - self.window_s)
         stops = np.searchsorted(self.times_s, moments)  # events at the very moment are not past yet
         counts = np.empty((len(moments), len(self.preference)), dtype=np.float32)
         for row, start, stop in zip(counts, starts, stops, strict=True):
             row[:] = np.bincount(self.item_rows[start:stop], minlength=len(row))
-        return best_rows(counts[moment_of], users, n, self.preference)
+        return counts[moment_of]
 
 
 def fit_recent_popularity(

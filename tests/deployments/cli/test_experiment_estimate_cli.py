@@ -16,7 +16,6 @@ from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of
 from recsys.eventlog.exposure_files import write_exposures
 from recsys.eventlog.writer import EventLogWriter
 from recsys.features.users import nobody
-from recsys.pipeline.choosing import score_choices
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.boosting import BoostingConfig
 from recsys.ranking.matrix import FEATURE_SCHEMA, KnowledgeConfig
@@ -58,7 +57,7 @@ def lived(home: Path, model: TwoStage, explored: bool = True) -> None:
     lists, events = [], []
     for number in range(N_LISTS):
         rows = rng.choice(len(ids), N_CHOICES, replace=False).astype(np.int32)
-        scores = score_choices(model, nobody(), rows[None, :])[0]
+        scores = model.scores(nobody(), rows[None, :])[0]
         rows = rows[np.argsort(scores, kind="stable")]  # the serving ranking likes what the bundle does not
         taken = int(rng.integers(N_CHOICES))
         choices = [ids[row] for row in rows]

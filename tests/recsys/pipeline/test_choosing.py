@@ -4,7 +4,6 @@ import pytest
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
 from recsys.features.users import NO_ITEM, UserBatch, batch_at
-from recsys.pipeline.choosing import score_choices
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.boosting import BoostingConfig
 from recsys.ranking.matrix import KnowledgeConfig
@@ -45,7 +44,7 @@ def test_a_choice_that_recall_names_is_scored_as_the_pipeline_scores_it(
 ) -> None:
     candidates = model.candidates(users)
     turned = np.ascontiguousarray(candidates.item_rows[:, ::-1])
-    found = score_choices(model, users, turned)
+    found = model.scores(users, turned)
     assert np.array_equal(found[:, ::-1], model.ranking.rank(users, candidates))
 
 
@@ -55,6 +54,6 @@ def test_a_choice_that_recall_does_not_name_has_a_score_and_padding_has_none(
     named = model.candidates(users).item_rows[0]
     strange = np.setdiff1d(np.arange(model.recall.catalogue.n_items), named)[:1]
     choices = np.array([[strange[0], NO_ITEM]] * 5, dtype=np.int32)
-    found = score_choices(model, users, choices)
+    found = model.scores(users, choices)
     assert np.isfinite(found[:, 0]).all()
     assert (found[:, 1] == -np.inf).all()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from recsys.core.clock import Clock, monotonic_clock
 from recsys.core.errors import UnavailableError
 from recsys.data.log import InteractionLog
-from recsys.evaluation.baselines.full_ranking import best_rows, popularity_preference
+from recsys.evaluation.baselines.full_ranking import best_rows, chosen_scores, popularity_preference
 from recsys.evaluation.baselines.sasrec.config import SasrecConfig, StepConfig
 from recsys.evaluation.baselines.sasrec.network import Network, hidden_states, loss, new_network
 from recsys.evaluation.baselines.sasrec.windows import endless_batches
@@ -44,16 +44,26 @@ class Sasrec:
 
     def top(self, users: UserBatch, n: int) -> NDArray[np.int32]:
         """Return the items that most probably come next, shape (users, n)."""
-        scores = np.full((len(users), len(self.preference)), -np.inf, dtype=np.float32)
+        return best_rows(self._every_score(users), users, n, self.preference)
+
+    def scores(self, users: UserBatch, item_rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the logits of the items, shape of ``item_rows``; unmet: the least of all."""
+        every = self._every_score(users)
+        least = np.where(np.isinf(every), np.inf, every).min(axis=1, keepdims=True)
+        return chosen_scores(np.maximum(every, least), item_rows, self.preference)
+
+    def _every_score(self, users: UserBatch) -> NDArray[np.float32]:
+        """Return the score of every item, shape (users, items), -inf where nobody met it."""
+        every = np.full((len(users), len(self.preference)), -np.inf, dtype=np.float32)
         length = len(self.network.places)
         known = _codes(self.active_rows, len(self.preference))[users.history_rows[:, length - 1 :: -1]]
         for start in range(0, len(users), _USERS_AT_ONCE):
             asked = known[start : start + _USERS_AT_ONCE]
             filled = np.pad(asked, ((0, _USERS_AT_ONCE - len(asked)), (0, 0)), constant_values=NO_ITEM)
             found = _score(self.network, jnp.asarray(filled), self.config)
-            scores[start : start + len(asked), self.active_rows] = np.asarray(found)[: len(asked)]
-        scores[users.n_positive == 0] = 0.0  # of whom nothing is known: what is popular
-        return best_rows(scores, users, n, self.preference)
+            every[start : start + len(asked), self.active_rows] = np.asarray(found)[: len(asked)]
+        every[users.n_positive == 0] = 0.0  # of whom nothing is known: what is popular
+        return every
 
 
 class _State(NamedTuple):

@@ -1,0 +1,94 @@
+"""What ``marquee evaluate --protocol impressions`` does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from recsys.cli.models import chosen_of
+from recsys.data.badrows import OnBadRow
+from recsys.data.formats import load_dataset, load_impressions
+from recsys.data.impressions import Target
+from recsys.data.log import Vocabulary, encode
+from recsys.data.shown import ShownLog, encode_impressions
+from recsys.evaluation.baselines import BASELINES
+from recsys.evaluation.impressions.click_rate import ClickRateConfig, fit_click_rate
+from recsys.evaluation.impressions.protocol import evaluate_impressions
+from recsys.evaluation.impressions.results import ImpressionReport
+from recsys.evaluation.impressions.split import sample_users, split_impressions
+from recsys.evaluation.model import Fit
+from recsys.evaluation.protocols import Progress, Setting
+from recsys.evaluation.results import WHOLE
+from recsys.training.shown_rows import ShownConfig, fit_from_shown
+from recsys.training.two_stage import TrainingConfig, fit_two_stage
+
+RATES: Mapping[str, Target] = MappingProxyType(
+    {"click-rate": Target.CLICK, "long-view-rate": Target.LONG_VIEW}
+)
+"""Baselines that learn from what was shown in vain, each from the answers to one target."""
+
+SHOWN: Mapping[str, Target] = MappingProxyType(
+    {"two-stage-click": Target.CLICK, "two-stage-long-view": Target.LONG_VIEW}
+)
+"""The pipeline with a ranker that learns from impressions, by the target that makes one a positive."""
+
+OURS = (WHOLE, *SHOWN)
+KNOWN = (*BASELINES, *RATES, *OURS)
+
+
+def impression_report(
+    data: Path,
+    setting: Setting,
+    training: TrainingConfig,
+    *,
+    targets: Sequence[Target],
+    models: str | None,
+    test_days: float,
+    max_users: int | None,
+    on_bad_row: OnBadRow,
+    now_s: float,
+    on_step: Progress,
+) -> ImpressionReport:
+    """Read a data set with its impressions, and judge the named models by the last days of them."""
+    wanted = chosen_of(models, KNOWN)
+    on_step(f"reading {data}", 0.0)
+    dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=now_s).dataset
+    impressions = load_impressions(data, on_bad_row=on_bad_row, now_s=now_s)
+    items = Vocabulary(dataset.items["item_id"].to_list())
+    log = encode(dataset, items)
+    split = split_impressions(log, encode_impressions(impressions, items, log), test_days=test_days)
+    if max_users is not None:
+        split = replace(split, test=sample_users(split.test, max_users, seed=setting.seed))
+    answered = [target for target in Target if target in split.test.answers]
+    fits = _fits(wanted, training, split.past, on_step)
+    named = replace(setting, data=dataset.name)
+    return evaluate_impressions(
+        split, dataset.items, fits, named, targets=targets or answered, ours=OURS, on_step=on_step
+    )
+
+
+def _fits(
+    names: Sequence[str], training: TrainingConfig, past: ShownLog, on_step: Progress
+) -> dict[str, Fit]:
+    rates = {
+        name: partial(fit_click_rate, past=past, target=target, config=ClickRateConfig())
+        for name, target in RATES.items()
+    }
+    shown = {
+        name: partial(
+            fit_from_shown,
+            config=training,
+            shown=ShownConfig(target=target),
+            past=past,
+            on_step=partial(_named, on_step, name),
+        )
+        for name, target in SHOWN.items()
+    }
+    whole: Fit = partial(fit_two_stage, config=training, on_step=partial(_named, on_step, WHOLE))
+    known: dict[str, Fit] = {**BASELINES, **rates, **shown, WHOLE: whole}
+    return {name: known[name] for name in names}
+
+
+def _named(on_step: Progress, model: str, step: str, share: float) -> None:
+    on_step(f"{model}: {step}", share)
