@@ -1,7 +1,10 @@
 """Small worlds that many tests stand on: logs and users written down by hand, one simulated data set."""
 
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import httpx
@@ -23,6 +26,11 @@ from recsys.registry.reader import FolderBundleReader, open_bundle
 from recsys.registry.writer import write_bundle
 from recsys.simulation.scenario import scenario_named
 from recsys.simulation.writer import simulate
+from recsys.tracking.open import open_tracking
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
 
 # Cores are shared: no example is too slow. The same examples every time: a red test stays red.
 settings.register_profile(
@@ -183,3 +191,43 @@ def namespace(cluster: CoreV1Api) -> Iterator[str]:
     cluster.create_namespace(V1Namespace(metadata=V1ObjectMeta(name=name)))
     yield name
     cluster.delete_namespace(name)
+
+
+@pytest.fixture(scope="session")
+def new_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make MLflow's tables once: its hundred migrations take seconds."""
+    pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    file = tmp_path_factory.mktemp("mlflow") / "new.db"
+    open_tracking(f"sqlite:///{file}", file.parent).name({})
+    with sqlite3.connect(file) as database:
+        database.execute("DELETE FROM experiments")  # it names this folder as the place of its files
+    database.close()
+    return file
+
+
+@pytest.fixture
+def mlflow_address(new_mlflow: Path, tmp_path: Path) -> str:
+    """Return the address of an empty MLflow, in a SQLite file."""
+    folder = tmp_path / "mlflow"
+    folder.mkdir()
+    return f"sqlite:///{shutil.copy(new_mlflow, folder / 'mlflow.db')}"
+
+
+@pytest.fixture
+def mlflow_client(mlflow_address: str) -> "MlflowClient":
+    """Return MLflow's own client, to read back what was told."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=mlflow_address, registry_uri=mlflow_address)
+
+
+@pytest.fixture
+def run_of(mlflow_client: "MlflowClient") -> "Callable[[str], MlflowRun]":
+    """Find the one run of a name."""
+
+    def find(name: str) -> "MlflowRun":
+        experiment = mlflow_client.get_experiment_by_name("marquee").experiment_id
+        (run,) = mlflow_client.search_runs([experiment], f"attributes.run_name = '{name}'")
+        return run
+
+    return find

@@ -9,11 +9,13 @@ import orjson
 import typer
 
 from recsys.cli.places import RegistryOption
+from recsys.cli.tracked import TrackOption, telling
 from recsys.core.clock import unix_clock
 from recsys.core.errors import FieldError, UnavailableError
 from recsys.data.badrows import OnBadRow
 from recsys.registry.channels import Channel
 from recsys.registry.open import open_registry
+from recsys.tracking.open import AUTO
 from tuning.objectives import Objective
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -45,19 +47,26 @@ def main(
     on_bad_row: Annotated[OnBadRow, typer.Option(help="What to do about rows that cannot be read.")] = (
         OnBadRow.FAIL
     ),
+    track: TrackOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for machines.")] = False,
 ) -> None:
     """Search settings with Ray Tune and Optuna; report, refit and publish the best."""
     command = _command()
     limits = command.Limits(trials, minutes, concurrent)
-    ending = command.Ending(open_registry(registry), channel, refit)
+    ending = command.Ending(open_registry(registry), registry, channel, refit)
     if resume is not None:
         place = command.resume(resume, data, limits)
     else:
         place = command.begin(_given("--data", data), sweep, _given("--out", out), limits)
     wish = command.Wish(prefer, max_latency_ms)
+    to = f" --track {track}" if track == AUTO else " --track URI"
+    later = f"marquee tune --resume {place.folder}{to}"
+    now_s = unix_clock()
     try:
-        report = command.tune(place, wish, ending, address=address, on_bad_row=on_bad_row, now_s=unix_clock())
+        with telling(track, later=later) as tell:
+            report = command.tune(
+                place, wish, ending, address=address, on_bad_row=on_bad_row, now_s=now_s, tell=tell
+            )
     except KeyboardInterrupt as error:
         folder = place.folder
         typer.echo(f"stopped; every finished trial is kept. Go on: marquee tune --resume {folder}", err=True)

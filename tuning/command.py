@@ -4,6 +4,7 @@ import os
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -18,7 +19,9 @@ from recsys.data.log import InteractionLog
 from recsys.data.schema import Dataset
 from recsys.evaluation.protocols import Setting
 from recsys.registry.channels import Channel
+from recsys.registry.open import absolute
 from recsys.registry.store import Registry
+from recsys.tracking.run import Tell, untold
 from tuning.document import Final, Opening, SweepReport, report_of
 from tuning.final import measure_once, publish
 from tuning.journal import FILE, Journal, open_journal
@@ -27,11 +30,14 @@ from tuning.problem import Problem, log_of, make_problem
 from tuning.progress import trials_shown
 from tuning.ray_tune import Cluster, RayTuneRunner
 from tuning.report_html import html_of
+from tuning.report_plots import plots_of
 from tuning.run import Found, Wish, run_sweep
 from tuning.sweep import Budget, Sweep, read_sweep
+from tuning.tracked import tracked
 
 _OPENING = "sweep.json"
 _REPORT = "report.json"
+_SHOWN = ("report.html", _REPORT, "best.json", _OPENING)
 _SECONDS_PER_MINUTE = 60.0
 
 
@@ -107,6 +113,7 @@ class Ending:
     """What becomes of the choice."""
 
     registry: Registry
+    address: str  # of the registry
     channel: Channel | None
     refit: bool
 
@@ -119,6 +126,7 @@ def tune(
     address: str | None,
     on_bad_row: OnBadRow,
     now_s: float,
+    tell: Tell = untold,
 ) -> SweepReport:
     """Run what is left of a sweep; the report is written before the refit and once more after it."""
     opening = place.opening
@@ -127,21 +135,25 @@ def tune(
         dataset = load_dataset(Path(opening.data), on_bad_row=on_bad_row, now_s=now_s).dataset
         log = log_of(dataset)
         problem = make_problem(log, dataset.items, opening.sweep.data, seed=opening.sweep.seed)
-    with open_journal(place.folder) as journal:
+    with open_journal(place.folder) as journal, tracked(opening, journal, tell) as told:
         found = _search(place, problem, journal, wish, address)
         report = report_of(
             opening,
             journal,
             found,
-            machine=_machine(),
+            machine=machine(),
             date=datetime.fromtimestamp(now_s, UTC).date().isoformat(),
             minutes=journal.elapsed_s / _SECONDS_PER_MINUTE,
         )
         report = report.model_copy(update={"final": _measured_before(place.folder, found)})
         write(report, place.folder)
+        told.reported(report, partial(files_of, report, place.folder))
         if ending.refit:
             report = _refitted(report, log, dataset, ending, now_s)
             write(report, place.folder)
+            told.reported(report, partial(files_of, report, place.folder))
+        if report.bundle is not None:
+            told.published(report.bundle, ending.registry, absolute(ending.address))
     return report
 
 
@@ -191,6 +203,18 @@ def write(report: SweepReport, folder: Path) -> None:
     replace_durably(folder / "report.html", html_of(report).encode())
 
 
-def _machine() -> str:
+def files_of(report: SweepReport, folder: Path) -> dict[str, str]:
+    """Return the files of a sweep that show it to others, and its plots, by path."""
+    space = report.opening.sweep.space
+    plots = {
+        f"plots/{step.step.value}/{name}.svg": plot
+        for step in report.steps
+        for name, plot in plots_of(step, space.of(step.step)).items()
+    }
+    return {name: (folder / name).read_text(encoding="utf-8") for name in _SHOWN} | plots
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
     python = platform.python_version()
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {python}"

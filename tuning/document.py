@@ -1,6 +1,7 @@
 """What a sweep found, as a closed table: ``report.json``."""
 
 from collections.abc import Sequence
+from uuid import uuid4
 
 from pydantic import Field
 
@@ -30,6 +31,8 @@ class Opening(FrozenModel):
 
     sweep_name: str
     sweep: Sweep
+    sweep_id: str = Field(default_factory=lambda: uuid4().hex)
+    """Tells this sweep from every other, wherever its folder is moved; runs in MLflow are known by it."""
 
 
 class StepReport(FrozenModel):

@@ -6,7 +6,7 @@ what it would have told is done again.
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -99,6 +99,7 @@ class Journal:
     def __init__(self, path: Path, events: list[Event]) -> None:
         self._path = path
         self._events = events
+        self._followers: list[Callable[[Event], None]] = []
 
     def append(self, event: Event) -> None:
         """Add an event; when this returns, it survives a loss of power."""
@@ -107,6 +108,14 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         self._events.append(event)
+        for hear in self._followers:
+            hear(event)
+
+    def follow(self, hear: Callable[[Event], None]) -> None:
+        """Tell somebody of every event there is, and of each that is added, once it is on the disk."""
+        for event in self._events:
+            hear(event)
+        self._followers.append(hear)
 
     @property
     def elapsed_s(self) -> float:

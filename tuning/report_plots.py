@@ -19,6 +19,17 @@ _BLUE, _GREY, _RED, _GREEN = "#1f5fa8", "#9ca3af", "#b91c1c", "#047857"
 _ROW_IN, _FRAME_IN = 0.32, 0.8
 
 
+def plots_of(report: StepReport, space: Space) -> dict[str, str]:
+    """Draw everything that there is to draw of a step, by name."""
+    plots = {"progress": progress_plot(report), "trials": coordinates_plot(report, space)}
+    plots |= {f"front-{other.name.lower()}": front_plot(report, other) for other in report.objectives[1:]}
+    plots |= {
+        f"importance-{objective.name.lower()}": importance_plot(shares)
+        for objective, shares in report.importance.items()
+    }
+    return {name: plot for name, plot in plots.items() if plot}
+
+
 def short(path: str) -> str:
     """Return the end of a dotted path, enough to tell settings apart on a plot.
 

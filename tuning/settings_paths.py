@@ -4,21 +4,22 @@ A path leads to one number, word or switch; places of a tuple are numbered: ``ti
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import orjson
 from pydantic import JsonValue, ValidationError
 
 from recsys.core.errors import FieldError
+from recsys.core.json_tree import Leaf, leaves
 from recsys.training.two_stage import TrainingConfig
 
-Setting = bool | int | float | str | None
+Setting = Leaf
 """What a path may lead to."""
 
 
 def all_paths(config: TrainingConfig) -> dict[str, Setting]:
     """Return every path and what stands there."""
-    return dict(_leaves(_plain(config), ""))
+    return dict(leaves(_plain(config)))
 
 
 def with_settings(config: TrainingConfig, values: Mapping[str, Setting]) -> TrainingConfig:
@@ -28,7 +29,7 @@ def with_settings(config: TrainingConfig, values: Mapping[str, Setting]) -> Trai
         FieldError: a path leads nowhere (the nearest known one is named), or a value cannot stand there.
     """
     tree = _plain(config)
-    known = dict(_leaves(tree, ""))
+    known = dict(leaves(tree))
     for path, value in values.items():
         if path not in known:
             raise FieldError(path, "no setting of that name", _nearest(path, list(known)))
@@ -52,15 +53,6 @@ def _nearest(path: str, known: list[str]) -> str:
 def _plain(config: TrainingConfig) -> JsonValue:
     plain: JsonValue = orjson.loads(config.model_dump_json())
     return plain
-
-
-def _leaves(tree: JsonValue, path: str) -> Iterator[tuple[str, Setting]]:
-    if not isinstance(tree, dict | list):
-        yield path, tree
-        return
-    inside = tree.items() if isinstance(tree, dict) else enumerate(tree)
-    for name, below in inside:
-        yield from _leaves(below, f"{path}.{name}" if path else str(name))
 
 
 def _put(tree: JsonValue, names: list[str], value: Setting) -> None:

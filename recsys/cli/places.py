@@ -12,20 +12,21 @@ _USUAL: Final = ".marquee"
 
 def registry_at_home() -> str:
     """Return the folder of the registry."""
-    return str(_home() / "registry")
+    return str(home() / "registry")
 
 
 def exposures_at_home() -> Path:
     """Return the folder of the exposures."""
-    return _home() / "exposures"
+    return home() / "exposures"
 
 
 def events_at_home() -> Path:
     """Return the folder of the event log."""
-    return _home() / "events"
+    return home() / "events"
 
 
-def _home() -> Path:
+def home() -> Path:
+    """Return the folder that everything is kept in unless something else is said."""
     return Path(os.environ.get(HOME) or _USUAL)
 
 

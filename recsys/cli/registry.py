@@ -12,6 +12,7 @@ from rich.progress import track
 from rich.table import Column, Table
 
 from recsys.cli.places import RegistryOption
+from recsys.cli.tracked import TrackOption, tell_of_moves
 from recsys.core.clock import unix_clock
 from recsys.core.errors import BundleError, DataFormatError
 from recsys.registry.channels import Channels
@@ -19,6 +20,7 @@ from recsys.registry.manifest import Manifest
 from recsys.registry.open import open_registry
 from recsys.registry.reader import open_bundle
 from recsys.registry.store import BundleInfo, Registry
+from recsys.tracking.open import AUTO
 
 app = typer.Typer(no_args_is_help=True, help="Bundles, and the channels that name them.")
 
@@ -108,6 +110,7 @@ def promote(
         ),
     ] = None,
     by: ByOption = None,
+    track: TrackOption = None,
     registry: RegistryOption,
     as_json: JsonOption = False,
 ) -> None:
@@ -119,9 +122,9 @@ def promote(
         wanted = next((seen.named_by(known) for known in ("stable", "candidate") if known == channel), None)
     else:
         wanted = None if expected == "none" else opened.resolve(expected)
-    _print_channels(
-        opened.promote(name, channel, expected=wanted, by=by or _user(), now_s=unix_clock()), as_json=as_json
-    )
+    channels = opened.promote(name, channel, expected=wanted, by=by or _user(), now_s=unix_clock())
+    tell_of_moves(track, opened, registry)
+    _print_channels(channels, as_json=as_json)
 
 
 @app.command()
@@ -131,6 +134,7 @@ def rollback(
         str | None, typer.Option(help="Only if this bundle is stable now; by default any.")
     ] = None,
     by: ByOption = None,
+    track: TrackOption = None,
     registry: RegistryOption,
     as_json: JsonOption = False,
 ) -> None:
@@ -138,7 +142,15 @@ def rollback(
     opened = _opened(registry)
     open_bundle(opened.get("previous"), feature_schema=None)
     leaving = opened.resolve(expected or "stable")
-    _print_channels(opened.rollback(expected=leaving, by=by or _user(), now_s=unix_clock()), as_json=as_json)
+    channels = opened.rollback(expected=leaving, by=by or _user(), now_s=unix_clock())
+    tell_of_moves(track, opened, registry)
+    _print_channels(channels, as_json=as_json)
+
+
+@app.command("track")
+def track_channels(*, track: TrackOption = AUTO, registry: RegistryOption) -> None:
+    """Tell MLflow what the channels name now: after a rollout, or after an outage of MLflow's."""
+    tell_of_moves(track, _opened(registry), registry)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from recsys.cli.places import RegistryOption
 from recsys.cli.progress import steps_shown
+from recsys.cli.tracked import TrackOption, tell_of_training
 from recsys.core.clock import unix_clock
 from recsys.core.errors import DataFormatError, FieldError
 from recsys.data.badrows import OnBadRow
@@ -40,6 +41,7 @@ def main(
         bool, typer.Option(help="Refuse to publish what does worse than popularity (fits once more).")
     ] = True,
     again: Annotated[bool, typer.Option("--again", help="Train even if nothing has changed.")] = False,
+    track: TrackOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for machines.")] = False,
 ) -> None:
     """Train recall and ranker on a data set and publish the bundle."""
@@ -72,6 +74,7 @@ def main(
         now = opened.channels().named_by(channel)
         if now != name:
             opened.promote(name, channel, expected=now, by=getpass.getuser(), now_s=unix_clock())
+    tell_of_training(track, opened, name, registry)
     if as_json:
         typer.echo(json.dumps({"bundle": name, **figures}))
     elif figures["trained"]:

@@ -1,5 +1,6 @@
 """The whole command with real processes: Ray, Optuna, a folder, a registry."""
 
+import importlib.util
 import json
 import signal
 import subprocess
@@ -93,7 +94,10 @@ def test_a_sweep_ends_in_a_report_and_a_bundle_and_is_not_run_twice(
     simulated_folder: Path, tmp_path: Path, sweep_file: Path
 ) -> None:
     out, root = tmp_path / "out", tmp_path / "registry"
-    arguments = ("--registry", root, "--channel", "candidate", "--concurrent", 2)
+    arguments = ["--registry", root, "--channel", "candidate", "--concurrent", 2]
+    is_tracked = importlib.util.find_spec("mlflow") is not None
+    if is_tracked:
+        arguments += ["--track", f"sqlite:///{tmp_path}/mlflow.db"]
     facts = tuned("--data", simulated_folder, "--sweep", sweep_file, "--out", out, *arguments)
     rows = rows_of(out)
     assert [(row.step, row.number) for row in sorted(rows, key=lambda row: (row.step.value, row.number))] == [
@@ -117,6 +121,42 @@ def test_a_sweep_ends_in_a_report_and_a_bundle_and_is_not_run_twice(
     again = tuned("--resume", out, *arguments)
     assert again == facts
     assert rows_of(out) == rows
+    if is_tracked:
+        check_tracked(f"sqlite:///{tmp_path}/mlflow.db", facts)
+
+
+def check_tracked(address: str, facts: dict[str, Any]) -> None:
+    """Look at what MLflow has of the sweep, which was told of it twice."""
+    from mlflow import MlflowClient
+
+    client: Any = MlflowClient(tracking_uri=address, registry_uri=address)
+    runs = {
+        run.info.run_name: run
+        for run in client.search_runs([client.get_experiment_by_name("marquee").experiment_id])
+    }
+    assert set(runs) == {
+        "sweep tiny",
+        "recall 0",
+        "ranker 0",
+        "ranker 1",
+        "ranker 2",
+        f"bundle {facts['bundle']}",
+    }
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    sweep = runs["sweep tiny"]
+    assert sweep.data.metrics["test/ndcg_at_10"] == facts["test"]["ndcg@10"]
+    assert sweep.data.tags["marquee.bundle"] == facts["bundle"]
+    files = {file.path for file in client.list_artifacts(sweep.info.run_id)}
+    assert files == {"best.json", "plots", "report.html", "report.json", "sweep.json"}
+    whole = next(run for name, run in runs.items() if name.startswith("ranker") and is_whole_run(run))
+    looks = client.get_metric_history(whole.info.run_id, "look/ndcg_at_10")
+    assert [point.step for point in looks] == [4, 8]
+    version = client.get_model_version_by_alias("marquee", "candidate")
+    assert version.tags["marquee.bundle"] == facts["bundle"]
+
+
+def is_whole_run(run: Any) -> bool:  # noqa: ANN401 - MLflow's
+    return bool(run.data.tags["marquee.outcome"] == "finished")
 
 
 def is_whole(row: Ended) -> bool:

@@ -1,6 +1,8 @@
+import importlib.util
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import JsonValue
@@ -8,10 +10,11 @@ from typer.testing import CliRunner, Result
 
 from recsys.cli.main import main
 from recsys.cli.registry import app
-from recsys.core.errors import ConflictError, DataFormatError, FieldError, NotFoundError
+from recsys.core.errors import ConflictError, DataFormatError, FieldError, NotFoundError, UnavailableError
 from recsys.registry.bundle import BundleWriter
 from recsys.registry.local import LocalRegistry
 
+Mlflow = Any  # its own client: an extra, and not typed here
 PUBLISHED_S = 1_700_000_000.0  # 2023-11-14 22:13:20 UTC
 
 
@@ -173,3 +176,42 @@ def test_an_error_is_one_sentence_and_exit_code_1(
         f"marquee: {tmp_path / 'nowhere'}: looked for a registry, "
         "the folder that `marquee train` puts bundles in; found no folder\n"
     )
+
+
+def test_aliases_in_mlflow_follow_promote_and_rollback(
+    tmp_path: Path, bundles: tuple[str, str], mlflow_address: str, mlflow_client: Mlflow
+) -> None:
+    heat, alien = bundles
+
+    def stable() -> str:
+        version = mlflow_client.get_model_version_by_alias("marquee", "stable")
+        return str(version.tags["marquee.bundle"])
+
+    to = ("--track", mlflow_address)
+    answer(tmp_path, "promote", alien, *to)
+    assert stable() == alien
+    answer(tmp_path, "rollback", *to)
+    assert stable() == heat
+    answer(tmp_path, "promote", alien)  # as a rollout would, which knows no MLflow
+    assert stable() == heat
+    assert call(tmp_path, "track", *to).exit_code == 0
+    assert stable() == alien
+
+
+def test_a_channel_moves_though_mlflow_is_down(tmp_path: Path, bundles: tuple[str, str]) -> None:
+    pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    (tmp_path / "file").touch()
+    result = call(tmp_path, "promote", bundles[1], "--track", f"sqlite:///{tmp_path}/file/mlflow.db")
+    assert result.exit_code == 0
+    assert LocalRegistry(tmp_path).channels().named_by("stable") == bundles[1]
+    assert "1 thing(s) were not told, later: marquee registry track" in result.stderr
+
+
+def test_without_the_extra_nothing_moves(
+    tmp_path: Path, bundles: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mlflow" else found(name))
+    result = call(tmp_path, "promote", bundles[1], "--track", "auto")
+    assert isinstance(result.exception, UnavailableError)
+    assert LocalRegistry(tmp_path).channels().named_by("stable") == bundles[0]

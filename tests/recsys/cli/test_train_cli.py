@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -15,6 +16,7 @@ from recsys.registry.local import LocalRegistry
 from recsys.registry.reader import open_bundle
 from recsys.training.two_stage import TrainingConfig
 
+Mlflow = Any  # its own client: an extra, and not typed here
 TINY = {
     "knowledge": {"recall": {"sequential": {"min_events": 2, "rank": 4}, "svd": {"n_factors": 3}}},
     "cross_fit": {"n_folds": 2, "min_positions": 2, "max_positions": 2, "n_candidates": 10},
@@ -175,3 +177,18 @@ def test_a_training_that_is_terminated_leaves_no_half_bundle(
     left = [path.name for path in (root / "bundles").iterdir() if not path.name.startswith(".")]
     assert left == [bundle]
     open_bundle(LocalRegistry(root).get(str(bundle)), feature_schema=FEATURE_SCHEMA)
+
+
+def test_a_training_is_told_to_mlflow_with_its_channel_and_told_again_does_no_harm(
+    simulated_folder: Path, tmp_path: Path, config: Path, mlflow_address: str, mlflow_client: Mlflow
+) -> None:
+    root = tmp_path / "registry"
+    for _ in range(2):
+        facts = answer(simulated_folder, root, config, "--channel", "candidate", "--track", mlflow_address)
+    (version,) = mlflow_client.search_model_versions("name = 'marquee'")
+    assert version.tags["marquee.bundle"] == facts["bundle"]
+    assert version.tags["marquee.registry"] == str(root)
+    assert mlflow_client.get_model_version_by_alias("marquee", "candidate").version == version.version
+    run = mlflow_client.get_run(version.run_id)
+    assert run.data.params["boosting.n_trees"] == "3"
+    assert run.data.metrics["n_users"] > 0
