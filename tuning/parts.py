@@ -61,10 +61,11 @@ def parts_key(config: TrainingConfig) -> str:
 
 def store_bytes(problem: Problem, config: TrainingConfig) -> int:
     """Return how much an object store needs for the problem and one set of parts; rather too much."""
-    questions = config.cross_fit.max_questions * config.cross_fit.n_candidates
+    asking = config.cross_fit
+    learned = asking.max_questions * min(asking.n_candidates, asking.negatives_per_question + 1)
     asked = len(problem.split) * config.n_candidates
     exact = int(config.knowledge.recall.sequential.max_exact_mb * 2**20)
-    return _FLOOR_BYTES + exact + (questions + asked) * len(FEATURES) * _VALUE_BYTES
+    return _FLOOR_BYTES + exact + (learned + asked) * len(FEATURES) * _VALUE_BYTES
 
 
 def make_recalled(problem: Problem, config: TrainingConfig) -> Recalled:

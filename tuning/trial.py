@@ -96,6 +96,7 @@ def _ranker_trial(
         parts.rows.labels,
         parts.rows.groups,
         config.boosting,
+        weights=parts.rows.weights,
         seed=config.seed,
         watch=Watch(parts.matrix, look_every_trees, look),
     )

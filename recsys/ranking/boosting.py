@@ -109,6 +109,7 @@ def fit_ranker(
     groups: NDArray[np.int64],
     config: BoostingConfig,
     *,
+    weights: NDArray[np.float32] | None = None,
     seed: int = 0,
     on_tree: Callable[[int], None] | None = None,
     watch: Watch | None = None,
@@ -121,6 +122,7 @@ def fit_ranker(
         labels: shape (rows,), 1.0 for the item that was chosen next.
         groups: shape (questions,), rows of each question, one question after another.
         config: settings.
+        weights: shape (rows,), what each row counts; ranking objectives weigh questions alone and ignore it.
         seed: for the shares of rows and columns.
         on_tree: told the number of each finished tree.
         watch: rows to be scored now and then; whatever its ``look`` raises ends the growing.
@@ -131,7 +133,11 @@ def fit_ranker(
         matrix = matrix.copy()
         matrix[:, [FEATURES.index(name) for name in config.left_out]] = np.nan
     data = xgboost.QuantileDMatrix(
-        matrix, labels, group=groups if ranked else None, feature_names=list(FEATURES)
+        matrix,
+        labels,
+        weight=None if ranked else weights,
+        group=groups if ranked else None,
+        feature_names=list(FEATURES),
     )
     if offsets is not None:
         data.set_base_margin(offsets)

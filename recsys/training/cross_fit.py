@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.items import ItemTable
 from recsys.features.users import UserBatch, batch_at
 from recsys.ranking.matrix import FEATURES, Knowledge, KnowledgeConfig, candidate_matrix, fit_knowledge
+from recsys.recall.candidates import Candidates
 from recsys.recall.sources import name_candidates
 
 Step = Callable[[str, float], None]
@@ -35,13 +36,19 @@ class CrossFitConfig(FrozenModel):
     min_positions: PositiveInt = 8
     """Past positions asked of each user, the latest ones, however many users there are."""
 
-    max_positions: PositiveInt = 30
+    max_positions: PositiveInt = 100
     """With few users, more positions of each are asked, up to so many."""
 
     n_candidates: PositiveInt = 120
     """Candidates per question."""
 
-    max_questions: PositiveInt = 30_000
+    negatives_per_question: PositiveInt = 30
+    """Candidates besides the answer that a question keeps as rows; with fewer, more can be asked."""
+
+    hard_negatives: NonNegativeInt = 15
+    """So many of them are the best by recall; the others are drawn, and count for those left out."""
+
+    max_questions: PositiveInt = 120_000
     """About so many questions in all; with many users, only some are asked, in one small fold."""
 
     batch_users: PositiveInt = 256
@@ -54,6 +61,7 @@ class TrainingRows:
 
     matrix: NDArray[np.float32]  # shape (rows, features)
     labels: NDArray[np.float32]  # shape (rows,): 1.0 for the item that came next
+    weights: NDArray[np.float32]  # shape (rows,): for how many candidates a row stands, 1.0 or more
     groups: NDArray[np.int64]  # shape (questions,): rows of each question
     n_asked: int  # questions before those without an answer were left out
 
@@ -94,21 +102,19 @@ def cross_fit(
         config.max_positions, max(config.min_positions, config.max_questions // max(1, log.n_users))
     )
     folds = _folds(log, n_positions, config, rng)
-    parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]] = []
-    n_asked = 0
+    parts: list[TrainingRows] = []
     for number, fold in enumerate(folds):
         label = f"fold {number + 1} of {len(folds)}"
         known = fit_knowledge(
             log.of_users(~fold), items, knowledge_config, seed=seed, on_step=_named(on_step, label)
         )
         asked = questions(log, fold, n_positions)
-        n_asked += len(asked)
         done = 0
         for batch in _batches(asked, config.batch_users):
             on_step(f"{label}: candidates", done / max(1, len(asked)))
-            parts.append(_rows_of(log, known, batch, knowledge_config, config))
+            parts.append(_rows_of(log, known, batch, knowledge_config, config, rng))
             done += len(batch)
-    return _joined(parts, n_asked)
+    return _joined(parts)
 
 
 def _folds(
@@ -143,27 +149,66 @@ def _rows_of(
     asked: Questions,
     knowledge_config: KnowledgeConfig,
     config: CrossFitConfig,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    rng: np.random.Generator,
+) -> TrainingRows:
     users = users_at(log, asked)
     blocked = users.blocked(log.n_items)
     candidates = name_candidates(
         known.sources, users, config.n_candidates, knowledge_config.recall.quotas, blocked
     )
     hit = candidates.item_rows == log.item_rows[asked.stops][:, None]
-    answered = hit.any(axis=1)
-    kept = (candidates.item_rows >= 0) & answered[:, None]
-    matrix = candidate_matrix(users, candidates, known)[kept]
-    return matrix, hit[kept].astype(np.float32), kept.sum(axis=1)[answered]
+    answered = np.flatnonzero(hit.any(axis=1))
+    columns, weights = sampled(hit[answered], candidates.item_rows[answered] >= 0, config, rng)
+    kept = weights > 0
+    some = Candidates(
+        np.take_along_axis(candidates.item_rows[answered], columns, axis=1),
+        np.take_along_axis(candidates.source_ranks[answered], columns[:, :, None], axis=1),
+    )
+    matrix = candidate_matrix(users.take(answered), some, known)[kept]
+    labels = np.take_along_axis(hit[answered], columns, axis=1)[kept]
+    return TrainingRows(matrix, labels.astype(np.float32), weights[kept], kept.sum(axis=1), len(asked))
 
 
-def _joined(
-    parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]], n_asked: int
-) -> TrainingRows:
+def sampled(
+    hit: NDArray[np.bool_], named: NDArray[np.bool_], config: CrossFitConfig, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Choose each question's rows: the answer, the best of the others by recall, and a draw of the rest.
+
+    Args:
+        hit: shape (questions, candidates), True at the answer, candidates in recall order.
+        named: same shape, False where padded.
+        config: how many of each.
+        rng: of the draw.
+
+    Returns:
+        Columns, shape (questions, rows each), in recall order. Their weights, 0.0 for padding: what is drawn
+        stands for all that it was drawn from, so that the weighted rows are as many as the candidates.
+    """
+    wrong = named & ~hit
+    n_hard = min(config.hard_negatives, config.negatives_per_question)
+    hard = wrong & (np.cumsum(wrong, axis=1) <= n_hard)
+    rest = wrong & ~hard
+    n_drawn = config.negatives_per_question - n_hard
+    n_rest = rest.sum(axis=1, keepdims=True)
+    stands_for = n_rest / np.maximum(np.minimum(n_rest, n_drawn), 1)
+    weights = np.where(hit | hard, 1.0, np.where(rest, stands_for, 0.0)).astype(np.float32)
+    order = np.where(hit, -2.0, np.where(hard, -1.0, np.where(rest, rng.random(hit.shape), np.inf)))
+    n_each = min(config.negatives_per_question + 1, hit.shape[1])
+    columns = np.sort(np.argsort(order, axis=1, kind="stable")[:, :n_each], axis=1)
+    return columns, np.take_along_axis(weights, columns, axis=1)
+
+
+def _joined(parts: list[TrainingRows]) -> TrainingRows:
     if not parts:
-        empty = np.zeros(0, dtype=np.float32)
-        return TrainingRows(np.zeros((0, len(FEATURES)), np.float32), empty, np.zeros(0, np.int64), n_asked)
-    matrices, labels, groups = zip(*parts, strict=True)
-    return TrainingRows(np.concatenate(matrices), np.concatenate(labels), np.concatenate(groups), n_asked)
+        none = np.zeros(0, dtype=np.float32)
+        return TrainingRows(np.zeros((0, len(FEATURES)), np.float32), none, none, np.zeros(0, np.int64), 0)
+    return TrainingRows(
+        np.concatenate([part.matrix for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+        np.concatenate([part.groups for part in parts]),
+        sum(part.n_asked for part in parts),
+    )
 
 
 def _named(on_step: Step, label: str) -> Callable[[str], None]:

@@ -96,6 +96,7 @@ def fit_from_rows(
         rows.labels,
         rows.groups,
         config.boosting,
+        weights=rows.weights,
         seed=config.seed,
         on_tree=lambda tree: on_step("ranker", tree / config.boosting.n_trees),
     )

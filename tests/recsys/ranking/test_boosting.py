@@ -38,6 +38,20 @@ def test_the_answer_of_most_questions_gets_the_highest_score(rows: Rows, objecti
     assert (scores.argmax(axis=1) == answers).mean() > 0.8  # one in ten by chance
 
 
+def test_a_row_counts_as_its_weight_says() -> None:
+    nothing_to_tell = np.zeros((1_000, len(FEATURES)), dtype=np.float32)
+    labels = np.tile(np.array([1, 0, 0, 0], dtype=np.float32), 250)
+    groups = np.full(250, 4, dtype=np.int64)
+    weights = np.where(labels > 0, 1, 9).astype(np.float32)  # each other candidate stands for nine
+    config = SMALL.model_copy(update={"row_share": 1.0})
+    alike, weighed = (
+        fit_ranker(nothing_to_tell, labels, groups, config, weights=each).score(nothing_to_tell[:1])
+        for each in (None, weights)
+    )
+    assert alike == pytest.approx(-np.log(3), abs=0.01)
+    assert weighed == pytest.approx(-np.log(27), abs=0.01)
+
+
 def test_the_feature_that_tells_has_the_largest_gain(rows: Rows) -> None:
     importance = fit_ranker(*rows, SMALL).importance()
     assert max(importance, key=importance.__getitem__) == "svd"

@@ -16,7 +16,15 @@ from recsys.recall.sequential import SequentialConfig
 from recsys.recall.sources import RecallConfig
 from recsys.recall.svd import SvdConfig
 from recsys.training import cross_fit as module
-from recsys.training.cross_fit import CrossFitConfig, Questions, TrainingRows, cross_fit, questions, users_at
+from recsys.training.cross_fit import (
+    CrossFitConfig,
+    Questions,
+    TrainingRows,
+    cross_fit,
+    questions,
+    sampled,
+    users_at,
+)
 
 LogOf = Callable[..., InteractionLog]
 CatalogueOf = Callable[..., pl.DataFrame]
@@ -160,3 +168,44 @@ def test_every_step_is_told_with_its_fold_and_a_share_of_what_is_done(
     shares = [share for name, share in told if name == "fold 3 of 3: candidates"]
     assert shares == sorted(shares)
     assert 0.0 <= shares[0] < shares[-1] < 1.0
+
+
+class TestSampledRows:
+    HIT = np.array([[0, 0, 0, 1, 0, 0], [1, 0, 0, 0, 0, 0]], dtype=np.bool_)
+    NAMED = np.array([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]], dtype=np.bool_)
+
+    def sample(self, n: int, n_hard: int) -> tuple[list[list[int]], list[list[float]]]:
+        config = CONFIG.model_copy(update={"negatives_per_question": n, "hard_negatives": n_hard})
+        columns, weights = sampled(self.HIT, self.NAMED, config, np.random.default_rng(0))
+        return columns.tolist(), weights.tolist()
+
+    def test_the_answer_and_the_best_of_the_others_stay_and_count_once(self) -> None:
+        columns, weights = self.sample(2, 2)
+        assert columns == [[0, 1, 3], [0, 1, 2]]
+        assert weights == [[1, 1, 1], [1, 1, 1]]
+
+    def test_what_is_drawn_stands_for_all_that_it_was_drawn_from(self) -> None:
+        columns, weights = self.sample(2, 1)
+        assert columns[0][:1] == [0]
+        assert 3 in columns[0]
+        assert sorted(weights[0]) == [1, 1, 4]  # one of columns 1, 2, 4 and 5
+        assert weights[1] == [1, 1, 1]  # only two others: each for itself
+
+    def test_padding_counts_nothing(self) -> None:
+        _, weights = self.sample(5, 1)
+        assert weights == [[1] * 6, [1, 1, 1, 0, 0, 0]]
+
+    def test_the_answer_stays_even_when_one_other_is_kept(self) -> None:
+        columns, _ = self.sample(1, 5)
+        assert columns == [[0, 3], [0, 1]]
+
+
+def test_sampled_rows_count_for_as_many_as_there_are_without_sampling(
+    log: InteractionLog, items: ItemTable, rows: TrainingRows
+) -> None:
+    config = CONFIG.model_copy(update={"negatives_per_question": 5, "hard_negatives": 2})
+    some = cross_fit(log, items, SMALL, config, seed=1)
+    assert some.groups.max() == 6
+    assert some.labels.sum() == rows.labels.sum()
+    assert some.weights.sum() == pytest.approx(rows.weights.sum())
+    assert len(some.labels) < len(rows.labels)
