@@ -142,6 +142,7 @@ def shown_rows(
     return TrainingRows(
         matrix,
         past.answers[shown.target].astype(np.float32),
+        np.ones(len(past.item_rows), dtype=np.float32),
         np.diff(past.offsets),
         past.n_sessions,
     )
