@@ -69,12 +69,18 @@ def _session(cluster: Cluster) -> Iterator[None]:
         )
         yield
     except (RayError, ConnectionError) as error:
-        where = cluster.address or "this machine"
-        raise UnavailableError(f"Ray at {where}", _first_line(error)) from error
+        where = f"Ray at {cluster.address or 'this machine'}"
+        raise UnavailableError(where, _first_line(error) + _hint(cluster)) from error
     finally:
         ray.shutdown()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _hint(cluster: Cluster) -> str:
+    """Say what Ray does not: it hands its token to no address that was given, unless it is told to."""
+    has_said = cluster.address in (None, "auto") or "RAY_AUTH_MODE" in os.environ
+    return "" if has_said else " (if the cluster asks for a token: RAY_AUTH_MODE=token)"
 
 
 class RayTuneRunner(AbstractContextManager["RayTuneRunner"]):
