@@ -20,7 +20,6 @@ from recsys.evaluation.impressions.split import sample_users, split_impressions
 from recsys.evaluation.model import Fit
 from recsys.evaluation.protocols import Progress, Setting
 from recsys.evaluation.results import WHOLE
-from recsys.training.shown_rows import ShownConfig, fit_from_shown
 from recsys.training.two_stage import TrainingConfig, fit_two_stage
 
 RATES: Mapping[str, Target] = MappingProxyType(
@@ -28,12 +27,7 @@ RATES: Mapping[str, Target] = MappingProxyType(
 )
 """Baselines that learn from what was shown in vain, each from the answers to one target."""
 
-SHOWN: Mapping[str, Target] = MappingProxyType(
-    {"two-stage-click": Target.CLICK, "two-stage-long-view": Target.LONG_VIEW}
-)
-"""The pipeline with a ranker that learns from impressions, by the target that makes one a positive."""
-
-OURS = (WHOLE, *SHOWN)
+OURS = (WHOLE,)
 KNOWN = (*BASELINES, *RATES, *OURS)
 
 
@@ -75,18 +69,8 @@ def _fits(
         name: partial(fit_click_rate, past=past, target=target, config=ClickRateConfig())
         for name, target in RATES.items()
     }
-    shown = {
-        name: partial(
-            fit_from_shown,
-            config=training,
-            shown=ShownConfig(target=target),
-            past=past,
-            on_step=partial(_named, on_step, name),
-        )
-        for name, target in SHOWN.items()
-    }
     whole: Fit = partial(fit_two_stage, config=training, on_step=partial(_named, on_step, WHOLE))
-    known: dict[str, Fit] = {**BASELINES, **rates, **shown, WHOLE: whole}
+    known: dict[str, Fit] = {**BASELINES, **rates, WHOLE: whole}
     return {name: known[name] for name in names}
 
 

@@ -113,7 +113,6 @@ def fit_ranker(
     seed: int = 0,
     on_tree: Callable[[int], None] | None = None,
     watch: Watch | None = None,
-    offsets: NDArray[np.float32] | None = None,
 ) -> BoostedRanker:
     """Grow the trees. Without rows every score is the same: recall order stays.
 
@@ -126,7 +125,6 @@ def fit_ranker(
         seed: for the shares of rows and columns.
         on_tree: told the number of each finished tree.
         watch: rows to be scored now and then; whatever its ``look`` raises ends the growing.
-        offsets: shape (rows,), margins that are known already: the trees grow on top, and score without them.
     """
     ranked = config.objective == "rank:ndcg"
     if config.left_out:
@@ -139,8 +137,6 @@ def fit_ranker(
         group=groups if ranked else None,
         feature_names=list(FEATURES),
     )
-    if offsets is not None:
-        data.set_base_margin(offsets)
     parameters = {
         "objective": config.objective,
         "max_depth": config.max_depth,

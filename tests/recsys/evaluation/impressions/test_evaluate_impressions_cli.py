@@ -27,14 +27,14 @@ def test_the_page_the_figures_and_the_plot_are_written(simulated_folder: Path, t
     pytest.importorskip("matplotlib", reason="the extra 'plots' is not installed")
     file, out, config = tmp_path / "figures.json", tmp_path / "report", tmp_path / "config.json"
     config.write_bytes(orjson.dumps(TINY))
-    models = "popularity,click-rate,two-stage-click,two-stage"
+    models = "popularity,click-rate,two-stage"
     options = ("--models", models, "--config", config, "--json", file, "--out", out, "--test-days", 5)
     result = run(simulated_folder, *options)
     assert result.exit_code == 0, result.output
     report = ImpressionReport.model_validate_json(file.read_bytes())
     assert [each.model for each in report.judgements] == models.split(",")
     assert all(0.0 <= each.metrics["gauc"].value <= 1.0 for each in report.judgements)
-    assert {each.model for each in report.differences} == {"two-stage", "two-stage-click"}
+    assert {each.model for each in report.differences} == {"two-stage"}
     assert sorted(path.name for path in out.iterdir()) == ["click_shown_by_recommender.png", "report.md"]
     assert "click_shown_by_recommender.png" in (out / "report.md").read_text()
     assert "## Click, shown by recommender" in result.stdout
