@@ -24,7 +24,7 @@ _FILE = "ranker/model.ubj"
 class BoostingConfig(FrozenModel):
     """How the trees are grown."""
 
-    n_trees: PositiveInt = 200
+    n_trees: PositiveInt = 300
     """Boosting rounds."""
 
     max_depth: int = Field(default=6, ge=1, le=16)
