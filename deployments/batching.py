@@ -177,4 +177,6 @@ class MicroBatcher(Generic[Asked, Answered]):
             for one, answer in zip(batch, answers, strict=True):
                 if not one.future.done():
                     one.future.set_result(answer)
-            self._drain.answered(len(batch), waiting=len(self._waiting))
+            # Who waits for company, not for a place, says nothing of how fast others are answered.
+            no_place = len(self._under_way) >= self.max_in_flight
+            self._drain.answered(len(batch), waiting=len(self._waiting) if no_place else 0)

@@ -255,6 +255,29 @@ def test_the_speed_is_learned_from_batches_that_others_wait_behind() -> None:
     asyncio.run(run())
 
 
+def test_who_waits_for_company_teaches_no_speed() -> None:
+    async def run() -> None:
+        now_s = 0.0
+
+        async def slowly(asked: Sequence[int]) -> list[int]:
+            nonlocal now_s
+            await turns()
+            now_s += 0.1
+            return list(asked)
+
+        drain = DrainRate(lambda: now_s)
+        settings = BatchSettings(max_in_flight=2, company=3)
+        batcher = MicroBatcher(slowly, settings, patience=Patience(clock=lambda: now_s), drain=drain)
+        asks = []
+        for number in range(20):
+            asks.append(asyncio.create_task(batcher.ask(number)))
+            await turns(3)
+        await asyncio.gather(*asks)
+        assert drain.per_s == 0.0
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(("per_s", "size"), [(0, 64), (600, 50), (100, 8), (1, 8), (10_000, 64)])
 def test_a_batch_is_no_larger_than_what_is_answered_within_its_time(per_s: int, size: int) -> None:
     async def run() -> None:
