@@ -10,6 +10,8 @@ from recsys.evaluation.results import MAIN_METRIC, WHOLE, Report, Row
 
 _BLUE = "#2b6cb0"
 _GREY = "#a0aec0"
+_SIZE, _LINE, _LETTER = 8.0, 9.0, 5.0  # of a name at a point, in points
+_POINTS_PER_INCH = 72.0
 _NAME = MAIN_METRIC.upper()
 
 
@@ -61,11 +63,32 @@ def _breadth(rows: list[Row], panels: list[Axes]) -> None:
     ):
         values = [row.metrics[MAIN_METRIC].value for row in rows]
         axes.scatter(at, values, color=[_BLUE if row.model == WHOLE else _GREY for row in rows])
-        for row, x, y in zip(rows, at, values, strict=True):
-            axes.annotate(row.model, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
         axes.set_xlabel(label)
         axes.set_ylabel(_NAME)
         axes.margins(0.2)
+        _name_points(axes, [row.model for row in rows], at, values)
+
+
+def _name_points(axes: Axes, names: list[str], at: list[float], values: list[float]) -> None:
+    """Write a name at each point, from the top down, each as far below others as it takes to be read."""
+    per_pixel = _POINTS_PER_INCH / axes.figure.dpi
+    widest, highest = axes.bbox.width * per_pixel, axes.bbox.height * per_pixel
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    taken: list[tuple[float, float, float]] = []  # where names begin and end, and how high they stand
+    for number in np.argsort(values)[::-1]:
+        x = (at[number] - left) / (right - left) * widest
+        y = natural = (values[number] - bottom) / (top - bottom) * highest
+        ends = x + len(names[number]) * _LETTER
+        while any(x < end and begin < ends and abs(y - level) < _LINE for begin, end, level in taken):
+            y -= 1.0
+        taken.append((x, ends, y))
+        axes.annotate(
+            names[number],
+            (at[number], values[number]),
+            xytext=(5.0, y - natural + 3.0),
+            textcoords="offset points",
+            fontsize=_SIZE,
+        )
 
 
 def _history(rows: list[Row], panels: list[Axes]) -> None:
@@ -78,4 +101,4 @@ def _history(rows: list[Row], panels: list[Axes]) -> None:
     axes.set_xlabel("positive interactions before the question")
     axes.set_ylabel(_NAME)
     axes.set_ylim(bottom=0.0)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
