@@ -10,6 +10,7 @@ from deployments.proxy_patience import max_connections
 from deployments.serve_environment import SERVE_ENVIRONMENT
 from deployments.settings import GraphArgs
 from recsys.core.errors import FieldError
+from recsys.core.ports import free_ports
 from recsys.core.settings import FrozenModel
 
 READY = "ready"
@@ -57,18 +58,6 @@ def serve_environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(fallback_http),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(fallback_grpc),
     }
-
-
-def free_ports(n: int, host: str = "127.0.0.1") -> list[int]:
-    """Return different ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(n)]
-    try:
-        for one in sockets:
-            one.bind((host, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def check_port(host: str, port: int) -> None:

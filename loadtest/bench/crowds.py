@@ -17,6 +17,7 @@ from loadtest.bench.rows import Row, row_of, turn
 from loadtest.engine.run import drive_closed
 from recsys.core.clock import Clock
 from recsys.core.errors import UnavailableError
+from recsys.core.ports import free_ports
 from recsys.state.redis import RedisUserState
 from recsys.state.sqlite import SqliteUserState
 
@@ -96,7 +97,7 @@ def _store(store: str, home: Path) -> Iterator[tuple[str, Callable[[], float]]]:
     program = shutil.which("redis-server")
     if program is None:
         raise UnavailableError("redis-server", "not installed (Debian: apt-get install redis-server)")
-    port = servers.free_port()
+    (port,) = free_ports(1)
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(home)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from loadtest.soak.memory import held_by, marked
 from recsys.core.errors import UnavailableError
+from recsys.core.ports import free_ports
 
 _MARQUEE = (sys.executable, "-c", "from recsys.cli.main import main; main()")
 _MARK = "MARQUEE_BENCH_SERVER"  # in the environment of a server and of all that it starts
@@ -61,7 +62,7 @@ def serve(
 
     Without its cache, for a benchmark measures lists that are computed; ``--cache`` in ``settings`` wins.
     """
-    port = free_port()
+    (port,) = free_ports(1)
     output = home / f"{name.replace(' ', '-')}.out"
     command = [*_MARQUEE, "serve", "--registry", str(registry), "--home", str(home), "--port", str(port)]
     with _running(name, [*command, "--json", "--no-cache", *settings], output) as (process, mark):
@@ -72,7 +73,7 @@ def serve(
 @contextmanager
 def monolith(registry: Path, home: Path, workers: int = 1) -> Iterator[Server]:
     """Run the plain process, or so many of them on one port, while the block lasts."""
-    port = free_port()
+    (port,) = free_ports(1)
     name = "monolith" if workers == 1 else f"monolith x{workers}"
     state_url = f"sqlite:///{home.absolute() / 'monolith.db'}"
     module = "loadtest.bench.monolith"
@@ -86,7 +87,7 @@ def monolith(registry: Path, home: Path, workers: int = 1) -> Iterator[Server]:
 @contextmanager
 def plain_serve(registry: Path, home: Path) -> Iterator[Server]:
     """Run the same stages as Ray Serve's own defaults have them, while the block lasts."""
-    port = free_port()
+    (port,) = free_ports(1)
     state_url = f"sqlite:///{home.absolute() / 'plain-serve.db'}"
     # imported, not run: Ray ships the classes of a main module without what they call
     program = "from loadtest.bench.plain_serve import main; main()"
@@ -95,13 +96,6 @@ def plain_serve(registry: Path, home: Path) -> Iterator[Server]:
     with _running("serve defaults", command, output) as (process, mark):
         _wait_for("serve defaults", process, output, lambda: b"ready" in output.read_bytes())
         yield Server("serve defaults", port, mark)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @contextmanager

@@ -4,16 +4,9 @@ from pathlib import Path
 import pytest
 
 from deployments.graph import build
-from deployments.local_settings import check_port, free_ports, serve_environment
+from deployments.local_settings import check_port, serve_environment
 from deployments.settings import GraphArgs, Replicas
 from recsys.core.errors import FieldError
-
-
-def test_free_ports_are_different_and_free() -> None:
-    ports = free_ports(5)
-    assert len(set(ports)) == 5
-    for port in ports:
-        check_port("127.0.0.1", port)
 
 
 def test_a_port_that_is_taken_is_named() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import RunningGraph, running_graph
-from deployments.local_settings import free_ports
 from deployments.settings import GraphArgs
+from recsys.core.ports import free_ports
 from recsys.data.schema import Dataset
 from recsys.ranking.boosting import BoostingConfig
 from recsys.registry.local import LocalRegistry

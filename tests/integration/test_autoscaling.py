@@ -13,10 +13,10 @@ import pytest
 from deployments.autoscaling.settings import AutoscalingSettings, Bounds
 from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import RunningGraph, running_graph
-from deployments.local_settings import free_ports
 from deployments.settings import CacheSettings, Replicas
 from loadtest.engine.result import Result
 from loadtest.engine.run import drive_closed, post
+from recsys.core.ports import free_ports
 from recsys.rollout.traffic import Arm
 from recsys.rollout.traffic_file import FileTrafficStore
 

@@ -11,8 +11,8 @@ from kubernetes.client import CoreV1Api
 
 from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import running_graph
-from deployments.local_settings import free_ports
 from deployments.traffic_stores import open_traffic_store
+from recsys.core.ports import free_ports
 
 pytestmark = [pytest.mark.serve, pytest.mark.cluster]
 

@@ -20,8 +20,8 @@ import yaml
 
 from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import RunningGraph, running_graph
-from deployments.local_settings import free_ports
 from deployments.settings import GraphArgs
+from recsys.core.ports import free_ports
 from recsys.rollout import transitions
 from recsys.rollout.desk import change
 from recsys.rollout.plan import RolloutPlan, Step

@@ -17,8 +17,8 @@ import pytest
 
 from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import running_graph
-from deployments.local_settings import free_ports
 from deployments.settings import CacheSettings, Deadlines, GraphArgs
+from recsys.core.ports import free_ports
 from recsys.experiments.guardrails import Guardrail
 from recsys.registry.open import open_registry
 from recsys.rollout import transitions

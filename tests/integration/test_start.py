@@ -7,8 +7,8 @@ import pytest
 
 from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import running_graph
-from deployments.local_settings import free_ports
 from recsys.core.errors import UnavailableError
+from recsys.core.ports import free_ports
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
 

@@ -7,13 +7,13 @@ import pytest
 
 from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import running_graph
-from deployments.local_settings import free_ports
 from deployments.overload_settings import OverloadSettings
 from deployments.settings import CacheSettings, Deadlines, Replicas
 from loadtest.soak.traffic import SoakTraffic
 from loadtest.swap.drive import Load, Swaps, drive_swaps
 from loadtest.swap.windows import compare
 from recsys.core.clock import monotonic_clock
+from recsys.core.ports import free_ports
 from recsys.registry.local import LocalRegistry
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
