@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from recsys.cli.evaluate_impressions import OURS, impression_report
-from recsys.cli.models import chosen_of
+from recsys.cli.models import DEFAULTS, chosen_of, fits_of
 from recsys.cli.progress import steps_shown
 from recsys.cli.train import read_config
 from recsys.core.clock import unix_clock
@@ -29,11 +29,10 @@ from recsys.evaluation.baselines import BASELINES
 from recsys.evaluation.groups import sample_tests
 from recsys.evaluation.impressions.report import to_markdown as impression_page
 from recsys.evaluation.impressions.results import ImpressionReport
-from recsys.evaluation.model import Fit
-from recsys.evaluation.protocols import EvaluationConfig, Progress, Protocol, Setting, evaluate, split_by
+from recsys.evaluation.protocols import EvaluationConfig, Protocol, Setting, evaluate, split_by
 from recsys.evaluation.report import to_json, to_markdown
 from recsys.evaluation.results import WHOLE, Report
-from recsys.training.two_stage import TrainingConfig, fit_two_stage
+from recsys.training.two_stage import TrainingConfig
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -53,10 +52,6 @@ class Made:
     json: bytes
     page: Callable[[tuple[Path, ...]], str]
     draw: Callable[[Path], tuple[Path, ...]]
-
-
-DEFAULTS = "two-stage-defaults"
-"""Row name of the two stages with settings as they come, where others are evaluated."""
 
 
 @app.command(name="evaluate")
@@ -102,7 +97,7 @@ def main(
                 impression_report(
                     data,
                     setting,
-                    training,
+                    settings,
                     targets=tuple(target or ()),
                     models=models,
                     test_days=test_days,
@@ -120,7 +115,7 @@ def main(
             split = split_by(Protocol(protocol.value), log, test_share=test_share)
             if max_users is not None:
                 split = sample_tests(split, max_users, seed=seed)
-            fits = fits_of(wanted, settings, on_step)
+            fits = fits_of(wanted, BASELINES, settings, on_step)
             named = replace(setting, data=dataset.name)
             made = _ranked(evaluate(split, dataset.items, fits, named, EvaluationConfig(), on_step=on_step))
     if json_file is not None:
@@ -138,28 +133,6 @@ def chosen(models: str | None) -> tuple[str, ...]:
         NotFoundError: there is no such model.
     """
     return chosen_of(models, (*BASELINES, WHOLE))
-
-
-def fits_of(
-    names: tuple[str, ...], settings: Mapping[str, TrainingConfig], on_step: Progress
-) -> Mapping[str, Fit]:
-    """Return what fits each of the named models, and the two stages with further settings.
-
-    Args:
-        names: as :func:`chosen` returns them.
-        settings: of the row named ``two-stage``, and of rows under other names, which come last.
-        on_step: told what the two stages do.
-    """
-    ours: dict[str, Fit] = {
-        name: partial(fit_two_stage, config=each, on_step=_named(on_step, name))
-        for name, each in settings.items()
-    }
-    asked = {name: ours[name] if name == WHOLE else BASELINES[name] for name in names}
-    return asked | {name: fit for name, fit in ours.items() if name != WHOLE}
-
-
-def _named(on_step: Progress, model: str) -> Progress:
-    return lambda step, share: on_step(f"{model}: {step}", share)
 
 
 def _ranked(report: Report) -> Made:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from recsys.cli.models import chosen_of
+from recsys.cli.models import chosen_of, fits_of
 from recsys.data.badrows import OnBadRow
 from recsys.data.formats import load_dataset, load_impressions
 from recsys.data.impressions import Target
@@ -20,7 +20,7 @@ from recsys.evaluation.impressions.split import sample_users, split_impressions
 from recsys.evaluation.model import Fit
 from recsys.evaluation.protocols import Progress, Setting
 from recsys.evaluation.results import WHOLE
-from recsys.training.two_stage import TrainingConfig, fit_two_stage
+from recsys.training.two_stage import TrainingConfig
 
 RATES: Mapping[str, Target] = MappingProxyType(
     {"click-rate": Target.CLICK, "long-view-rate": Target.LONG_VIEW}
@@ -34,7 +34,7 @@ KNOWN = (*BASELINES, *RATES, *OURS)
 def impression_report(
     data: Path,
     setting: Setting,
-    training: TrainingConfig,
+    settings: Mapping[str, TrainingConfig],
     *,
     targets: Sequence[Target],
     models: str | None,
@@ -55,24 +55,15 @@ def impression_report(
     if max_users is not None:
         split = replace(split, test=sample_users(split.test, max_users, seed=setting.seed))
     answered = [target for target in Target if target in split.test.answers]
-    fits = _fits(wanted, training, split.past, on_step)
+    fits = fits_of(wanted, {**BASELINES, **_rates(split.past)}, settings, on_step)
     named = replace(setting, data=dataset.name)
     return evaluate_impressions(
         split, dataset.items, fits, named, targets=targets or answered, ours=OURS, on_step=on_step
     )
 
 
-def _fits(
-    names: Sequence[str], training: TrainingConfig, past: ShownLog, on_step: Progress
-) -> dict[str, Fit]:
-    rates = {
+def _rates(past: ShownLog) -> dict[str, Fit]:
+    return {
         name: partial(fit_click_rate, past=past, target=target, config=ClickRateConfig())
         for name, target in RATES.items()
     }
-    whole: Fit = partial(fit_two_stage, config=training, on_step=partial(_named, on_step, WHOLE))
-    known: dict[str, Fit] = {**BASELINES, **rates, WHOLE: whole}
-    return {name: known[name] for name in names}
-
-
-def _named(on_step: Progress, model: str, step: str, share: float) -> None:
-    on_step(f"{model}: {step}", share)

@@ -1,8 +1,16 @@
 """Models as the command line names them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from recsys.core.errors import NotFoundError
+from recsys.evaluation.model import Fit
+from recsys.evaluation.protocols import Progress
+from recsys.evaluation.results import WHOLE
+from recsys.training.two_stage import TrainingConfig, fit_two_stage
+
+DEFAULTS = "two-stage-defaults"
+"""Row name of the two stages with settings as they come, where others are evaluated."""
 
 
 def chosen_of(models: str | None, known: Sequence[str]) -> tuple[str, ...]:
@@ -18,3 +26,29 @@ def chosen_of(models: str | None, known: Sequence[str]) -> tuple[str, ...]:
         if name not in known:
             raise NotFoundError("model", name, ", ".join(known))
     return names
+
+
+def fits_of(
+    names: Sequence[str],
+    rivals: Mapping[str, Fit],
+    settings: Mapping[str, TrainingConfig],
+    on_step: Progress,
+) -> dict[str, Fit]:
+    """Return what fits each of the named models, and the two stages with further settings.
+
+    Args:
+        names: as :func:`chosen_of` returns them.
+        rivals: what fits the others, by name.
+        settings: of the row named ``two-stage``, and of rows under other names, which come last.
+        on_step: told what the two stages do.
+    """
+    ours: dict[str, Fit] = {
+        name: partial(fit_two_stage, config=each, on_step=partial(_named, on_step, name))
+        for name, each in settings.items()
+    }
+    asked = {name: ours[name] if name == WHOLE else rivals[name] for name in names}
+    return asked | {name: fit for name, fit in ours.items() if name != WHOLE}
+
+
+def _named(on_step: Progress, model: str, step: str, share: float) -> None:
+    on_step(f"{model}: {step}", share)

@@ -21,7 +21,7 @@ from recsys.simulation.world import World
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
 
-_SECONDS, _RATE_PER_S = 40.0, 40.0  # 7,000 items shown: lists worth .04 more than blind fail once in 5,000
+_SECONDS, _RATE_PER_S = 40.0, 40.0  # 7,000 items shown: lists worth .04 more than blind fail once in 1,000
 _TOP_N = 5
 _ALPHA = 1e-4  # false alarms of the comparison with blind lists
 _SECONDS_UNTIL_FOLLOWED = 60.0

@@ -8,7 +8,8 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
-from recsys.cli.evaluate import app, chosen, fits_of
+from recsys.cli.evaluate import app, chosen
+from recsys.cli.models import fits_of
 from recsys.core.errors import DataFormatError, FieldError, NotFoundError
 from recsys.evaluation.baselines import BASELINES
 from recsys.evaluation.results import Report
@@ -96,8 +97,8 @@ def test_every_model_is_chosen_by_default_and_each_only_once() -> None:
     assert chosen(None) == (*BASELINES, "two-stage")
     assert chosen("ease, two-stage,ease") == ("ease", "two-stage")
     ours = {"two-stage": TrainingConfig()}
-    assert list(fits_of(("two-stage", "ease"), ours, lambda _, __: None)) == ["two-stage", "ease"]
-    assert list(fits_of(("ease",), ours, lambda _, __: None)) == ["ease"]
+    assert list(fits_of(("two-stage", "ease"), BASELINES, ours, lambda _, __: None)) == ["two-stage", "ease"]
+    assert list(fits_of(("ease",), BASELINES, ours, lambda _, __: None)) == ["ease"]
 
 
 def test_the_settings_as_they_come_are_a_row_of_their_own(films: Path, tmp_path: Path) -> None:

@@ -29,10 +29,10 @@ def test_the_page_the_figures_and_the_plot_are_written(simulated_folder: Path, t
     config.write_bytes(orjson.dumps(TINY))
     models = "popularity,click-rate,two-stage"
     options = ("--models", models, "--config", config, "--json", file, "--out", out, "--test-days", 5)
-    result = run(simulated_folder, *options)
+    result = run(simulated_folder, *options, "--with-defaults")
     assert result.exit_code == 0, result.output
     report = ImpressionReport.model_validate_json(file.read_bytes())
-    assert [each.model for each in report.judgements] == models.split(",")
+    assert [each.model for each in report.judgements] == [*models.split(","), "two-stage-defaults"]
     assert all(0.0 <= each.metrics["gauc"].value <= 1.0 for each in report.judgements)
     assert {each.model for each in report.differences} == {"two-stage"}
     assert sorted(path.name for path in out.iterdir()) == ["click_shown_by_recommender.png", "report.md"]
