@@ -20,6 +20,12 @@ def test_helm_leaves_kuberay_nothing_to_add_to_the_worker_groups(rendered: Rende
     assert [group["scaleStrategy"] for group in ray["workerGroupSpecs"]] == [{}]
 
 
+def test_the_head_is_found_again_at_the_same_address(rendered: Rendered) -> None:
+    """By name alone another pod is found half a minute late. One that is not ready yet counts, too."""
+    head = rendered()["RayService", "mq-marquee"]["spec"]["rayClusterConfig"]["headGroupSpec"]
+    assert head["headService"] == {"spec": {"type": "ClusterIP", "publishNotReadyAddresses": True}}
+
+
 def test_redis_keeps_its_log_where_the_other_files_are(rendered: Rendered) -> None:
     pod = rendered(*HOST_FOLDER)["StatefulSet", "mq-marquee-redis"]["spec"]["template"]["spec"]
     assert pod["containers"][0]["volumeMounts"] == [

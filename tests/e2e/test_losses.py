@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 Say = Callable[[str], None]
 
+_FOUND_S = 45.0  # after the head is back: Serve's controller looks for its replicas, or fails to find them
+
 
 def test_the_controller_goes_while_it_ramps(running: Release, bundles: Bundles, say: Say) -> None:
     with under_load(url_of(running)) as load:
@@ -49,6 +51,7 @@ def test_redis_goes_and_what_was_acknowledged_is_still_known(running: Release, s
         known_s = time.monotonic() - began_s
         wait_for(lambda: others(running, "head", *head), "another head", at_most_s=180.0)
         head_s = time.monotonic() - began_s
+        time.sleep(_FOUND_S)
     say(
         f"Redis pod deleted: another after {redis_s:.0f} s, state is back after {known_s:.0f} s, "
         f"Ray's head after {head_s:.0f} s; {load.in_a_line()}"
@@ -63,7 +66,7 @@ def test_the_head_pod_goes(running: Release, say: Say) -> None:
         gone = running.delete_pod("head")
         wait_for(lambda: others(running, "head", gone), "another head", at_most_s=180.0)
         head_s = time.monotonic() - began_s
-        time.sleep(20.0)  # Serve's controller finds its replicas again
+        time.sleep(_FOUND_S)
     say(f"head pod deleted: another after {head_s:.0f} s; {load.in_a_line()}")
     assert load.faults() == []
     assert set(workers) <= set(running.ready("worker"))
