@@ -29,13 +29,16 @@ install: .venv/installed  ## Make .venv from the lock file.
 run: install  ## Data, training and the graph: recommendations over HTTP. DATA=folder for your own, PORT=8000.
 	@exec $(BIN)/marquee up --port $(PORT) $(if $(DATA),--data "$(DATA)")
 
+# As many files at a time as there are cores. What starts a graph needs the machine for itself.
+SIDE_BY_SIDE ?= --numprocesses auto --dist loadfile
+
 test: check test-quick test-slow test-serve  ## Everything that CI runs.
 
 test-quick: install  ## Tests that need no graph.
-	$(BIN)/pytest -m "not slow and not serve and not cluster"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not slow and not serve and not cluster"
 
 test-slow: install  ## Tests that take more than a few seconds each.
-	$(BIN)/pytest -m "slow and not serve and not cluster"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "slow and not serve and not cluster"
 
 test-serve: install  ## Tests against a running graph.
 	$(BIN)/pytest -m "serve and not cluster" --durations=12
