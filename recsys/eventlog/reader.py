@@ -58,12 +58,11 @@ def read_entries(folder: Path, *, on_damage: OnDamage) -> Iterator[Entry]:
 def read_events(folder: Path, *, on_damage: OnDamage) -> Iterator[Event]:
     """Yield the events that may be used: those of :func:`read_entries` that no erasure in the log covers."""
     erased_at_s = read_erasures(folder)
-    buried_at_s = {tombstone_of(user_id): at_s for user_id, at_s in erased_at_s.items()}
+    any_buried = any(name == tombstone_of(name) for name in erased_at_s)
     for entry in read_entries(folder, on_damage=on_damage):
-        if not isinstance(entry, Event):
+        if not isinstance(entry, Event) or entry.time_s <= erased_at_s.get(entry.user_id, _NEVER):
             continue
-        until_s = buried_at_s.get(tombstone_of(entry.user_id), _NEVER) if buried_at_s else _NEVER
-        if not entry.time_s <= until_s:
+        if not any_buried or not entry.time_s <= erased_at_s.get(tombstone_of(entry.user_id), _NEVER):
             yield entry
 
 

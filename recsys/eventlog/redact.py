@@ -70,8 +70,10 @@ def naming(folder: Path, names: Mapping[str, float]) -> dict[Path, int]:
         names: users; the times do not matter.
     """
     needles = _needles(names)
-    found = {path: path.read_bytes() for path in segment_paths(folder)}
-    counts = {path: sum(data.count(needle) for needle in needles) for path, data in found.items()}
+    counts: dict[Path, int] = {}
+    for path in segment_paths(folder):
+        data = path.read_bytes()
+        counts[path] = sum(data.count(needle) for needle in needles)
     return {path: count for path, count in counts.items() if count}
 
 
