@@ -9,7 +9,7 @@ import typer
 
 from recsys.cli.places import EventsOption, events_at_home, exposures_at_home, home
 from recsys.core.clock import unix_clock
-from recsys.core.errors import DataFormatError, UnavailableError
+from recsys.core.errors import DataFormatError, FieldError, UnavailableError
 from recsys.core.pseudonyms import Pseudonyms, door_key_for, rotate_key, tombstone_of
 from recsys.eventlog.exposure import key_for
 from recsys.eventlog.exposure_files import exposure_files
@@ -23,6 +23,7 @@ from recsys.registry.open import open_registry
 app = typer.Typer(no_args_is_help=True, help="Let a person leave, and prove it.")
 
 _CLOCK_SKEW_S = 300.0  # clients' clocks may be so far ahead, and their events with them
+_SETTLED_S = 60.0  # after which no router holds what it showed before: ExposureConfig.max_age_s, and more
 
 WhoArgument = Annotated[
     str, typer.Argument(metavar="USER_ID", help="As clients send it; - reads it from stdin.")
@@ -55,6 +56,7 @@ ExposuresKeyOption = Annotated[
 RegistryOption = Annotated[
     str | None, typer.Option("--registry", envvar="MARQUEE_REGISTRY", help="Its bundles are listed.")
 ]
+LakeOption = Annotated[Path | None, typer.Option("--lake", help="Folder of the lake, where there is one.")]
 
 
 @app.command()
@@ -67,6 +69,7 @@ def erase(
     proof: Annotated[Path, typer.Option(help="Where to write what was done; it names nobody.")],
     key: KeyOption = None,
     exposures_key: ExposuresKeyOption = None,
+    lake: LakeOption = None,
     registry: RegistryOption = None,
 ) -> None:
     """Erase a person everywhere, search every byte, and write a proof; exit code 1 when something is left.
@@ -78,7 +81,7 @@ def erase(
     at_s = unix_clock() + _CLOCK_SKEW_S
     bundles = [] if registry is None else erasure.bundles_before(open_registry(registry), at_s)
     done = erasure.erase(
-        names, _places(state, events, exposures), at_s=at_s, clock=unix_clock, bundles=bundles
+        names, _places(state, events, exposures, lake), at_s=at_s, clock=unix_clock, bundles=bundles
     )
     done.write(proof)
     for place in done.places:
@@ -99,10 +102,11 @@ def check(
     exposures: ExposuresOption,
     key: KeyOption = None,
     exposures_key: ExposuresKeyOption = None,
+    lake: LakeOption = None,
 ) -> None:
     """Search every byte for a person and change nothing; exit code 1 when they are named."""
     names = _names(_who(user_id), events, key, exposures, exposures_key)
-    found = erasure.search(names, _places(state, events, exposures))
+    found = erasure.search(names, _places(state, events, exposures, lake))
     for place, traces in found.items():
         typer.echo(f"{place}: {_left(traces)}")
     if found:
@@ -117,16 +121,21 @@ def finish(
     events: EventsOption,
     exposures: ExposuresOption,
     exposures_key: ExposuresKeyOption = None,
+    lake: LakeOption = None,
 ) -> None:
-    """Complete what calls of DELETE /users/{id} began: they leave the name in the log. Run it daily."""
+    """Complete what calls of DELETE /users/{id} began: they leave the name in the log. Run it daily.
+
+    Calls of the last minute are left for the next time: routers may still hold answers to those users.
+    """
     shown = _shown(exposures, exposures_key)
+    settled_s = unix_clock() - _SETTLED_S
     people = {
         Names((name,), shown_as((name,), shown)): at_s
         for name, at_s in read_erasures(events).items()
-        if name != tombstone_of(name)
+        if name != tombstone_of(name) and at_s <= settled_s
     }
     typer.echo(f"{len(people):,} names were left to be removed")
-    for place in _places(state, events, exposures) if people else ():
+    for place in _places(state, events, exposures, lake) if people else ():
         typer.echo(f"{place.name}: removed {_removed(place.erase(people))}")
 
 
@@ -140,7 +149,7 @@ def retention(
     ] = None,
     exposures_days: Annotated[
         float | None, typer.Option(min=0.001, help="Remove files of exposures that are older.")
-    ] = RetentionConfig().exposures_days,
+    ] = None,
 ) -> None:
     """Remove what is older than it may be. Run it daily."""
     config = RetentionConfig(events_days=events_days, exposures_days=exposures_days)
@@ -190,9 +199,16 @@ def _keys(named: Path | None, usual: Path) -> Pseudonyms | None:
     return Pseudonyms.of_file(path)
 
 
-def _places(state: str, events: Path, exposures: Path) -> list[Place]:
+def _places(state: str, events: Path, exposures: Path, lake: Path | None) -> list[Place]:
     """Return where people are named; whoever keeps people somewhere else adds it here."""
-    return [LogPlace(events), StatePlace(state), ExposuresPlace(exposures)]
+    places: list[Place] = [LogPlace(events), StatePlace(state), ExposuresPlace(exposures)]
+    if lake is None:
+        return places
+    try:
+        from recsys.privacy.lake_place import LakePlace  # noqa: PLC0415 - an extra: only who asks needs it
+    except ModuleNotFoundError as error:
+        raise FieldError("lake", str(lake), "deltalake: pip install 'marquee-recsys[lake]'") from error
+    return [*places, LakePlace(lake)]
 
 
 def _removed(counts: Mapping[str, int]) -> str:

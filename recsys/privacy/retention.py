@@ -9,7 +9,6 @@ from pydantic import PositiveFloat
 from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_files import Retention
-from recsys.eventlog.exposure_writer import ExposureConfig
 from recsys.eventlog.segment import is_open, segment_paths
 
 
@@ -20,7 +19,7 @@ class RetentionConfig(FrozenModel):
     """Of segments of the event log, from the last entry on. A user state that is lost comes back from what is
     left, so keep longer than a history is useful, or keep a lake."""
 
-    exposures_days: PositiveFloat | None = ExposureConfig().keep_days
+    exposures_days: PositiveFloat | None = None
     """Of files of exposures; routers keep to their own setting, this one is for when none runs."""
 
 

@@ -83,11 +83,17 @@ def test_what_cannot_be_removed_is_told_and_the_exit_code_is_1(home: Path) -> No
     assert json.loads((home / "proof.json").read_text())["complete"] is False
 
 
-def test_what_delete_began_is_finished_from_the_log_alone(home: Path) -> None:
+def test_what_delete_began_is_finished_from_the_log_alone_once_routers_hold_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inside = Pseudonyms.of_file(home / "events.key").of(ADA)
+    at_s = unix_clock() + 300.0
     with EventLogWriter(home / "events", "router") as log:
-        log.append_durably([Erasure(user_id=inside, at_s=unix_clock() + 300.0)])
+        log.append_durably([Erasure(user_id=inside, at_s=at_s)])
+    monkeypatch.setattr("recsys.cli.privacy.unix_clock", lambda: at_s + 59.0)
+    assert run("finish").output == "0 names were left to be removed\n"
     assert run("check", ADA).exit_code == 1
+    monkeypatch.setattr("recsys.cli.privacy.unix_clock", lambda: at_s + 61.0)
     done = run("finish")
     assert done.exit_code == 0, done.output
     assert done.output.splitlines()[0] == "1 names were left to be removed"
@@ -117,6 +123,6 @@ def test_a_key_that_is_named_has_to_be_there(home: Path) -> None:
 
 
 def test_old_files_go_when_their_period_is_over(home: Path) -> None:
-    kept = run("retention", "--events-days", "1")
+    kept = run("retention", "--events-days", "1", "--exposures-days", "1")
     assert kept.output.splitlines() == ["event log: 0 files removed", "exposures: 0 files removed"]
     assert [*(home / "events").glob("*.log")]
