@@ -3,6 +3,7 @@
 Everything a person reads in ``/docs`` stands here: each field's sentence and each example.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
@@ -82,6 +83,10 @@ class FiltersIn(_Wire):
     """Published before this Unix time."""
 
 
+def _their_own(user_id: str) -> str:
+    return user_id
+
+
 class RecommendRequest(_Wire):
     """Who asks, and for what. Every field may be absent."""
 
@@ -116,13 +121,21 @@ class RecommendRequest(_Wire):
     explain: Annotated[bool, Field(strict=True)] = False
     """Give a reason with every item."""
 
-    def question(self, *, request_id: str, now_s: float, wishes: Wishes = NO_WISHES) -> Question:
+    def question(
+        self,
+        *,
+        request_id: str,
+        now_s: float,
+        wishes: Wishes = NO_WISHES,
+        name: Callable[[str], str] = _their_own,
+    ) -> Question:
         """Return what the router is asked.
 
         Args:
             request_id: of the answer.
             now_s: Unix time.
             wishes: arms that are asked for.
+            name: turns a user id into what the user is called inside.
 
         Raises:
             FieldError: the cursor is not one of ours.
@@ -131,7 +144,7 @@ class RecommendRequest(_Wire):
             request_id=request_id,
             now_s=now_s,
             top_n=self.top_n,
-            user_id=self.user_id,
+            user_id=None if self.user_id is None else name(self.user_id),
             session_id=self.session_id,
             wishes=wishes,
             session=tuple(_session_item(item, now_s) for item in self.session),

@@ -8,7 +8,8 @@ from deployments.metrics import EXPOSURES
 from deployments.question import Answer, Degradation, Exploration, Question, ShownItem
 from deployments.settings import ExposureSettings
 from recsys.core.clock import monotonic_clock, unix_clock
-from recsys.eventlog.exposure import Exposure, Pseudonyms, key_for
+from recsys.core.pseudonyms import Pseudonyms
+from recsys.eventlog.exposure import Exposure, key_for
 from recsys.eventlog.exposure_writer import ExposureThread, ExposureWriter, Fate
 
 _ANSWER_BYTES = 1_024  # of what is held of an answer in memory, ids of any length included

@@ -105,7 +105,7 @@ class Face:
         body = await body_of(request, self._service.limits)
         judged = read_events(body, now_s=self._service.clock(), limits=self._service.limits)
         events = [event for event in judged.events if not isinstance(event, RefusalError)]
-        fates = iter(await self._service.intake.take(events))
+        fates = iter(await self._service.intake.take(self._service.door.events(events)))
         results = []
         for event, claimed_id in zip(judged.events, judged.claimed_ids, strict=True):
             if isinstance(event, RefusalError):
@@ -119,8 +119,10 @@ class Face:
         """Forget a user: state and history now, and training from then on."""
         del query
         at_s = self._service.clock()
-        status = await self._service.intake.erase(user_id, at_s)
-        self._service.router.forget(user_id)
+        names = self._service.door.names(user_id)
+        status = await self._service.intake.erase(names, at_s)
+        for name in names:
+            self._service.router.forget(name)
         done = {"user_id": user_id, "erased_at_s": at_s, "status": status}
         return _json(done, _OK if status == "erased" else _ACCEPTED)
 
@@ -155,7 +157,12 @@ class Face:
 
     def _question(self, asked: RecommendRequest, request: Request) -> Question:
         wishes = wishes_in(request.scope["headers"], allowed=self._service.limits.choose_arm)
-        return asked.question(request_id=request_id_of(request), now_s=self._service.clock(), wishes=wishes)
+        return asked.question(
+            request_id=request_id_of(request),
+            now_s=self._service.clock(),
+            wishes=wishes,
+            name=self._service.door.name,
+        )
 
     async def _answer(self, asked: RecommendRequest, request: Request) -> Answer:
         question = self._question(asked, request)

@@ -59,20 +59,25 @@ class Intake:
             EVENTS.labels(fate).inc()
         return fates
 
-    async def erase(self, user_id: str, at_s: float) -> str:
+    async def erase(self, names: Sequence[str], at_s: float) -> str:
         """Forget a user; return ``erased``, or ``later`` when the state cannot be reached.
+
+        Args:
+            names: all that the user is called.
+            at_s: Unix time up to which everything goes.
 
         Raises:
             UnavailableError: the erasure is not known to be on the disk: ask again.
         """
-        erasure = Erasure(user_id=user_id, at_s=at_s)
-        await self._log.append_soon([erasure])
+        erasures = [Erasure(user_id=name, at_s=at_s) for name in names]
+        await self._log.append_soon(erasures)
 
         def erase() -> str:
-            self._state.erase(user_id, at_s)
+            for name in names:
+                self._state.erase(name, at_s)
             return "erased"
 
-        return await self._now_or_later([erasure], erase, LATER)
+        return await self._now_or_later(erasures, erase, LATER)
 
     @property
     def n_later(self) -> int:

@@ -18,6 +18,7 @@ from deployments.autoscaling.demand import router_report
 from deployments.bundles import holder_for
 from deployments.cache import AnswerCache
 from deployments.client_rates import ClientRates
+from deployments.door import open_door
 from deployments.drain import DrainRate
 from deployments.exposures import open_exposures
 from deployments.front_door import put_before_uvicorn
@@ -71,7 +72,8 @@ class RouterReplica:
         store = open_traffic_store(args.traffic)
         holders = {lane: holder_for(args, store, lane, _loaded) for lane in args.lanes}
         stages = {lane: _stages(recall[lane], ranking[lane]) for lane in args.lanes}
-        traffic = TrafficFollower(store, holders, stages)
+        door = open_door(args.privacy, args.event_log)
+        traffic = TrafficFollower(store, holders, stages, door)
         state = open_user_state(args.state_url)
         router = Router(
             lambda: traffic.in_force,
@@ -92,7 +94,9 @@ class RouterReplica:
         self._gate = gate_of(args, rooms)
         self._log_writer = EventLogWriter(args.event_log, writer_id)
         intake = Intake(self._log_writer, state, deadline_s=_STATE_WRITE_S)
-        self._service = Service(router, intake, traffic, args.limits, unix_clock, monotonic_clock, rooms)
+        self._service = Service(
+            router, intake, traffic, args.limits, unix_clock, monotonic_clock, rooms, door
+        )
         self._following = Following(holders.values(), args.poll_s)
         traffic.read()
         collect_seldom()

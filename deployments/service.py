@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployments.admission import Rooms
+from deployments.door import OPEN_DOOR, Door
 from deployments.intake import Intake
 from deployments.metrics import CACHE_BYTES, CACHE_ENTRIES, ENTRIES_LATER, REFRESHED_SECONDS
 from deployments.router import Router
@@ -28,6 +29,7 @@ class Service:
     clock: Clock  # Unix time
     monotonic: Clock
     rooms: Rooms | None = None  # None: nobody is counted
+    door: Door = OPEN_DOOR
 
     def in_force(self) -> InForce:
         """Return what requests are answered by; UnavailableError when no bundle is loaded yet."""

@@ -106,6 +106,18 @@ class ExposureSettings(FrozenModel):
     """How files are cut, how much may wait, how long they are kept."""
 
 
+class PrivacySettings(FrozenModel):
+    """What users are called behind the door."""
+
+    pseudonymise: bool = False
+    """True: a keyed hash stands for a user id as soon as a request or an event is read; nothing that is kept
+    sees the id. Begin with it: users who were there before begin anew, for their pseudonyms are unknown."""
+
+    key: Path | None = None
+    """File of the secret keys, the current one first; made when missing. None: the one that the environment
+    variable ``MARQUEE_PRIVACY_KEY`` names, else beside the event log."""
+
+
 class CacheSettings(FrozenModel):
     """Lists that are kept for whoever asks the same again."""
 
@@ -179,6 +191,10 @@ class GraphArgs(FrozenModel):
 
     exposures: ExposureSettings = ExposureSettings()
     """Per router."""
+
+    privacy: PrivacySettings = PrivacySettings()
+    """Per router, and the same for all."""
+
     overload: OverloadSettings = OverloadSettings()
     """What each router does when more is asked than it can answer."""
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
+from deployments.door import OPEN_DOOR, Door
 from deployments.lane import BundleHolder, Holding
 from deployments.metrics import TRAFFIC_REFUSED
 from deployments.question import Question
@@ -151,6 +152,7 @@ class TrafficFollower:
         traffic: where the document is.
         holders: lane -> what holds the router's part of its bundle; refreshed elsewhere.
         stages: lane -> recall and ranking.
+        door: knows what the users of the allow-list are called inside.
     """
 
     def __init__(
@@ -158,10 +160,12 @@ class TrafficFollower:
         traffic: TrafficStore,
         holders: Mapping[str, BundleHolder[Showcase]],
         stages: Mapping[str, LaneStages],
+        door: Door = OPEN_DOOR,
     ) -> None:
         self._traffic = traffic
         self._holders = holders
         self._stages = stages
+        self._door = door
         self._wanted: TrafficDocument | None = None
         self._trouble: str | None = None
         self._in_force: InForce | None = None
@@ -199,7 +203,7 @@ class TrafficFollower:
             self._trouble = str(error)
         else:
             self._trouble = None
-            self._wanted = document or self._wanted
+            self._wanted = self._wanted if document is None else self._door.document(document)
         self._decide()
 
     def heard(self, lane: str) -> Sequence[Holding]:

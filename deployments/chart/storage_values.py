@@ -80,3 +80,12 @@ class ExposuresKey(ChartModel):
     """Holds it; empty: a file beside the exposures, made when missing."""
     key: str = Field(min_length=1)
     """Of the Secret: 16 to 64 bytes, 32 at best."""
+
+
+class PrivacyKey(ChartModel):
+    """The secret behind the names that users have behind the door."""
+
+    existing_secret: str
+    """Holds it; empty: a file beside the event log, made when missing."""
+    key: str = Field(min_length=1)
+    """Of the Secret: 32 bytes, or several keys in lines of 64 hex digits, the current one first."""

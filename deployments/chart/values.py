@@ -18,7 +18,7 @@ from deployments.chart.kubernetes_values import (
 from deployments.chart.network_values import Disruption, Ingress, NetworkPolicy, Route, ServiceValues
 from deployments.chart.placement import Placement
 from deployments.chart.ray_values import Ray
-from deployments.chart.storage_values import ExposuresKey, Persistence, Redis, Registry
+from deployments.chart.storage_values import ExposuresKey, Persistence, PrivacyKey, Redis, Registry
 from deployments.chart.training_values import Test, Training
 from deployments.chart.watching_values import Metrics
 from deployments.settings import GraphArgs
@@ -26,7 +26,9 @@ from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_writer import ExposureConfig
 from recsys.rollout.plan import RolloutPlan
 
-_PLACED = frozenset({"registry", "traffic", "state_url", "event_log", "metrics", "lanes", "exposures"})
+_PLACED = frozenset(
+    {"registry", "traffic", "state_url", "event_log", "metrics", "lanes", "exposures", "privacy"}
+)
 """Settings of the graph that the chart itself gives their values."""
 
 
@@ -39,6 +41,13 @@ class Exposures(FrozenModel):
     """How files are cut and kept."""
 
 
+class Privacy(FrozenModel):
+    """What users are called behind the door; the key is ``privacyKey``."""
+
+    pseudonymise: bool = False
+    """True: by keyed hashes of their ids; nothing that is kept sees an id. Begin with it."""
+
+
 def _serve_settings() -> type[FrozenModel]:
     """Return a model of all settings of the graph that values may set, by the program's own names."""
     fields: dict[str, Any] = {
@@ -47,6 +56,7 @@ def _serve_settings() -> type[FrozenModel]:
         if name not in _PLACED
     }
     fields["exposures"] = (Exposures, Exposures())
+    fields["privacy"] = (Privacy, Privacy())
     return create_model("ServeSettings", __base__=FrozenModel, __doc__="Settings of the graph.", **fields)
 
 
@@ -173,6 +183,8 @@ class ChartValues(ChartModel):
     """Bundles."""
     exposures_key: ExposuresKey
     """Pseudonyms."""
+    privacy_key: PrivacyKey
+    """Names behind the door."""
     extra_env: tuple[EnvironmentVariable, ...]
     """Further environment variables of all that runs our image."""
     extra_env_from: tuple[EnvironmentSource, ...]

@@ -11,14 +11,16 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from deployments.cli.experiment_change import DEFAULT_HOME, HomeOption, JsonOption
+from deployments.door import OPEN_DOOR, Door
 from recsys.cli.places import RegistryBesideOption
 from recsys.core.clock import SECONDS_PER_DAY, unix_clock
 from recsys.core.errors import NotFoundError
+from recsys.core.pseudonyms import Pseudonyms, door_key_for
 from recsys.core.settings import FrozenModel
 from recsys.data.formats import load_dataset
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import INTERACTIONS, KIND_DTYPE, Dataset
-from recsys.eventlog.exposure import Pseudonyms, key_for
+from recsys.eventlog.exposure import key_for
 from recsys.eventlog.exposure_reader import scan_exposures
 from recsys.experiments.explored import explored_places, logged_choices
 from recsys.experiments.feedback import join_feedback
@@ -99,7 +101,9 @@ def _read(
     past = [_as_interactions(reactions)]
     if data is not None:
         seeded = load_dataset(data, now_s=until_s).dataset.interactions
-        names = {user: pseudonyms.of(user) for user in seeded["user_id"].unique().to_list()}
+        door_key = door_key_for(home / "events")
+        door = Door(Pseudonyms.of_file(door_key)) if door_key.is_file() else OPEN_DOOR
+        names = {user: pseudonyms.of(door.name(user)) for user in seeded["user_id"].unique().to_list()}
         past.insert(0, seeded.with_columns(pl.col("user_id").replace_strict(names)))
     return places, pl.concat(past)
 

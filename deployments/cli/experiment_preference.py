@@ -11,7 +11,7 @@ from deployments.cli.traffic_option import TrafficOption, traffic_store
 from deployments.control.outcomes import outcomes_of
 from recsys.core.clock import unix_clock
 from recsys.core.errors import NotFoundError
-from recsys.eventlog.exposure import Pseudonyms
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.experiments.follower import Follower
 from recsys.experiments.interleaving import INTERLEAVED, Preference, preference_of
 from recsys.experiments.measurements import Outcomes

@@ -18,8 +18,9 @@ from deployments.cli.experiment_change import (
 from deployments.cli.traffic_option import TrafficOption, traffic_store
 from recsys.core.clock import unix_clock
 from recsys.core.errors import DataFormatError, FieldError, NotFoundError
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.formats import load_dataset
-from recsys.eventlog.exposure import Pseudonyms, key_for
+from recsys.eventlog.exposure import key_for
 from recsys.eventlog.reader import Damage
 from recsys.experiments.reactions import read_reactions
 from recsys.experiments.report import ExperimentReport, Subject, report_on

@@ -17,7 +17,14 @@ from deployments.control.local import in_a_line, local_controller, local_outcome
 from deployments.faults import read_faults
 from deployments.launcher import running_graph
 from deployments.overload_settings import OverloadSettings, WhenFull
-from deployments.settings import BatchSettings, CacheSettings, ExposureSettings, GraphArgs, Replicas
+from deployments.settings import (
+    BatchSettings,
+    CacheSettings,
+    ExposureSettings,
+    GraphArgs,
+    PrivacySettings,
+    Replicas,
+)
 from deployments.traffic_stores import open_traffic_store
 from recsys.cli.places import RegistryBesideOption
 from recsys.core.clock import unix_clock
@@ -32,6 +39,14 @@ app = typer.Typer(pretty_exceptions_enable=False)
 
 DEFAULT_HOME = Path(".marquee")
 DEFAULT_PORT = 8000
+PseudonymiseOption = Annotated[
+    bool,
+    typer.Option(
+        "--pseudonymise/--own-names",
+        help="Keep users by keyed hashes of their ids; the key: MARQUEE_PRIVACY_KEY, or events.key in HOME.",
+    ),
+]
+
 _WHO = "marquee"
 _LOOK_EVERY_S = 2.0
 
@@ -61,6 +76,7 @@ def main(
     in_flight: Annotated[int, typer.Option(min=1, help="Batches under way at once in a router.")] = 3,
     cache: Annotated[bool, typer.Option(help="Keep lists for seconds; off: compute all afresh.")] = True,
     exposures: Annotated[bool, typer.Option(help="Take down what is served, under HOME/exposures.")] = True,
+    pseudonymise: PseudonymiseOption = False,
     exposure_age: Annotated[
         float, typer.Option(min=0.1, help="Seconds until what is served is on the disk, at the latest.")
     ] = ExposureConfig().max_age_s,
@@ -77,7 +93,14 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
 ) -> None:
     """Serve the bundles that the traffic document names; the first time, the one in channel stable."""
-    args = graph_args(home, registry=registry, traffic=traffic, state=state, exposures=exposures)
+    args = graph_args(
+        home,
+        registry=registry,
+        traffic=traffic,
+        state=state,
+        exposures=exposures,
+        pseudonymise=pseudonymise,
+    )
     args = args.model_copy(
         update={
             "router": Replicas(replicas=routers),
@@ -118,6 +141,7 @@ def graph_args(
     traffic: str | None = None,
     state: str | None = None,
     exposures: bool = True,
+    pseudonymise: bool = False,
 ) -> GraphArgs:
     """Return the settings of a graph whose files lie in one folder."""
     home = home.absolute()
@@ -127,6 +151,7 @@ def graph_args(
         state_url=state or f"sqlite:///{home / 'state.db'}",
         event_log=home / "events",
         exposures=ExposureSettings(folder=home / "exposures" if exposures else None),
+        privacy=PrivacySettings(pseudonymise=pseudonymise),
     )
 
 

@@ -15,11 +15,13 @@ from rich.console import Console
 from deployments.cli.serve import (
     DEFAULT_HOME,
     DEFAULT_PORT,
+    PseudonymiseOption,
     begin_traffic,
     graph_args,
     serve_until_stopped,
     stoppable,
 )
+from deployments.door import open_door
 from deployments.local_settings import check_port
 from recsys.core.clock import unix_clock
 from recsys.data.formats import load_dataset
@@ -48,6 +50,7 @@ def main(
         Path | None, typer.Option(help="JSON file with training settings that differ from the defaults.")
     ] = None,
     exposures: Annotated[bool, typer.Option(help="Take down what is served, in its folder in HOME.")] = True,
+    pseudonymise: PseudonymiseOption = False,
 ) -> None:
     """Data, training, registry, traffic, graph: then it answers, until Ctrl-C."""
     console = Console(stderr=True)
@@ -73,12 +76,13 @@ def main(
             "--no-gate",  # a first look; `marquee train` keeps its gate
             *settings,
         )
-    args = graph_args(own, exposures=exposures)
+    args = graph_args(own, exposures=exposures, pseudonymise=pseudonymise)
     dataset = load_dataset(folder, now_s=unix_clock()).dataset
     console.print("[b]3[/b] histories of the data's users into the user state")
     if dataset.interactions.height <= _MOST_SEEDED:
+        door = open_door(args.privacy, args.event_log)
         with open_user_state(args.state_url) as state:
-            console.print(f"{seed_state(dataset.interactions, state):,} interactions")
+            console.print(f"{seed_state(dataset.interactions, state, name=door.name):,} interactions")
     else:
         console.print(f"left out: more than {_MOST_SEEDED:,} interactions; users begin anew")
     bundle = begin_traffic(args, follow=True)

@@ -9,7 +9,7 @@ import polars as pl
 
 from recsys.core.clock import Clock
 from recsys.core.errors import UnavailableError
-from recsys.eventlog.exposure import Pseudonyms
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.experiments.follower import Follower, Tally
 from recsys.experiments.interleaving import INTERLEAVED
 from recsys.experiments.measurements import Outcomes

@@ -14,7 +14,8 @@ from rich.table import Table
 from recsys.cli.places import EventsOption, ExposuresOption
 from recsys.core.clock import SECONDS_PER_HOUR, unix_clock
 from recsys.core.errors import DataFormatError
-from recsys.eventlog.exposure import Pseudonyms, impressions, key_for
+from recsys.core.pseudonyms import Pseudonyms
+from recsys.eventlog.exposure import impressions, key_for
 from recsys.eventlog.exposure_reader import forget_exposures, scan_exposures
 from recsys.eventlog.reader import read_erasures
 
@@ -97,12 +98,13 @@ def forget(
     if not path.is_file():
         raise DataFormatError(path, "the key of the pseudonyms", "no such file")
     pseudonyms = Pseudonyms.of_file(path)
-    erased_at_s = {pseudonyms.of(user): at_s for user, at_s in read_erasures(events).items()}
+    erasures = read_erasures(events)
+    erased_at_s = {name: at_s for user, at_s in erasures.items() for name in pseudonyms.all_of(user)}
     n_forgotten = forget_exposures(folder, erased_at_s)
     if as_json:
-        typer.echo(orjson.dumps({"users": len(erased_at_s), "answers": n_forgotten}))
+        typer.echo(orjson.dumps({"users": len(erasures), "answers": n_forgotten}))
     else:
-        typer.echo(f"{n_forgotten:,} answers to {len(erased_at_s):,} users forgotten")
+        typer.echo(f"{n_forgotten:,} answers to {len(erasures):,} users forgotten")
 
 
 def _scan(folder: Path, since_s: float) -> pl.LazyFrame:

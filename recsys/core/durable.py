@@ -16,14 +16,19 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace_durably(path: Path, data: bytes) -> None:
+def replace_durably(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Replace a file at once: readers see the old content or the new, never a part, even after ``kill -9``.
 
     The caller holds the lock of ``path``: the temporary name is always the same, so that nothing is left
     lying about.
+
+    Args:
+        path: the file.
+        data: what it holds from then on.
+        mode: permissions, less the umask.
     """
     temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -11,13 +11,14 @@ MAX_ENTRY_BYTES = 1 << 20
 """A longer entry is refused: the API limits every field far below this."""
 
 _ERASURE = b'{"erasure":'
+_REDACTION = b'{"redacted":"%s"}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
     """A user asked to be forgotten: what happened up to ``at_s`` must not be used again."""
 
-    user_id: str
+    user_id: str  # or, once the log is redacted, recsys.core.pseudonyms.tombstone_of it
     at_s: float
 
 
@@ -61,3 +62,13 @@ def decode_entry(payload: bytes) -> Entry:
 def is_erasure(payload: bytes) -> bool:
     """Return whether a payload holds an erasure, without decoding it."""
     return payload.startswith(_ERASURE)
+
+
+def redaction(n_bytes: int) -> bytes:
+    """Return a payload of this length, at least 15, that says nothing: what is left of a redacted entry."""
+    return _REDACTION % (b"-" * (n_bytes - len(_REDACTION) + 2))
+
+
+def is_redaction(payload: bytes) -> bool:
+    """Return whether a payload is what :func:`redaction` made."""
+    return payload == redaction(max(len(payload), len(_REDACTION) - 2))

@@ -4,26 +4,17 @@ A row per answer and not per item, because a list is chosen, shown and judged as
 all of it (who asked, who answered, what was missing) is then said once. :func:`impressions` turns it round.
 """
 
-import os
-import secrets
 from collections.abc import Sequence
-from contextlib import suppress
-from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import polars as pl
 
-from recsys.core.durable import sync_file
-from recsys.core.errors import DataFormatError
+from recsys.core.pseudonyms import key_beside
 
 KEY_VARIABLE = "MARQUEE_EXPOSURES_KEY"
 """Names the file of the key, where that is not beside the exposures: a mounted Secret, for example."""
-
-_KEY_BYTES = 32
-_PSEUDONYM_BYTES = 16  # two of a billion users share one with odds of 1 in 10^21
-_SESSION = b"session"  # so that a session is never taken for the user whose id it happens to have
 
 OF_ITEMS = {
     "item_ids": pl.List(pl.String),
@@ -82,48 +73,6 @@ class Exposure(NamedTuple):
     chances: Sequence[float] = ()  # of the choices, given that this place was drawn; together 1
 
 
-class Pseudonyms:
-    """Turns user ids into pseudonyms: always the same for a user, meaningless without the key.
-
-    Args:
-        key: 16 to 64 secret bytes.
-
-    Source: BLAKE2b with a key (RFC 7693, section 2.9).
-    """
-
-    def __init__(self, key: bytes) -> None:
-        # the key is mixed in once, not per user
-        self._user = blake2b(key=key, digest_size=_PSEUDONYM_BYTES)
-        self._session = blake2b(key=key, digest_size=_PSEUDONYM_BYTES, person=_SESSION)
-
-    @classmethod
-    def of_file(cls, path: Path) -> Self:
-        """Read the key from a file; the first of all processes that ask makes it.
-
-        Raises:
-            DataFormatError: the file holds no key.
-            OSError: it can neither be read nor made.
-        """
-        with suppress(FileExistsError):
-            _make_key(path)
-        key = path.read_bytes()
-        if not _KEY_BYTES // 2 <= len(key) <= 2 * _KEY_BYTES:
-            raise DataFormatError(path, "a key of 16 to 64 bytes", f"{len(key)} bytes")
-        return cls(key)
-
-    def of(self, user_id: str) -> str:
-        """Return the pseudonym of a user, 32 hex digits."""
-        begun = self._user.copy()
-        begun.update(user_id.encode())
-        return begun.hexdigest()
-
-    def of_session(self, session_id: str) -> str:
-        """Return the pseudonym of a session, 32 hex digits; never that of a user with the same id."""
-        begun = self._session.copy()
-        begun.update(session_id.encode())
-        return begun.hexdigest()
-
-
 class Chunk(NamedTuple):
     """Some exposures as columns: those of the answers, and those of their items one after another."""
 
@@ -179,27 +128,5 @@ def impressions(exposures: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def key_for(folder: Path) -> Path:
-    """Return the file of the key for a folder of exposures: what :data:`KEY_VARIABLE` names, or beside it.
-
-    Beside, not inside: so the folder may be handed on.
-    """
-    named = os.environ.get(KEY_VARIABLE)
-    return Path(named) if named else folder.with_name(f"{folder.name}.key")
-
-
-def _make_key(path: Path) -> None:
-    """Make a key file whole or not at all; FileExistsError when there is one."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        path.hardlink_to(temporary)  # unlike a rename, it replaces nobody's key
-        sync_file(path.parent)
-    finally:
-        temporary.unlink()
+    """Return the file of the key for a folder of exposures: what :data:`KEY_VARIABLE` names, or beside it."""
+    return key_beside(folder, KEY_VARIABLE)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys.eventlog.entry import Entry, decode_entry
+from recsys.eventlog.entry import Entry, decode_entry, is_redaction
 from recsys.eventlog.frame import Fault, Frame, scan, scan_frames
 from recsys.eventlog.reader import Damage, OnDamage
 from recsys.eventlog.segment import segment_paths
@@ -24,6 +24,9 @@ class LogFollower:
     Bytes at the end of a segment that are no whole entry may be one that is being written: they are looked
     at again when the segment has grown, and told as damage once something whole stands behind them. So the
     torn end of a writer that died is never told; :func:`recsys.eventlog.reader.read_entries` does that.
+
+    A redaction (:mod:`recsys.eventlog.redact`) changes no segment's length, so no entry is told again because
+    of it; those that are redacted before they were told never are.
 
     Holds one number per segment, and the new bytes of one segment at a time (all of it the first time).
 
@@ -68,6 +71,8 @@ class LogFollower:
                 self._on_damage(Damage(path, begin + part.offset, part.n_bytes, part.fault))
 
     def _decoded(self, path: Path, begin: int, frame: Frame) -> Iterator[Entry]:
+        if is_redaction(frame.payload):
+            return
         try:
             yield decode_entry(frame.payload)
         except ValueError:  # the checksum holds, so another version wrote it

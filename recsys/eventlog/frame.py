@@ -22,6 +22,9 @@ _HEADER = struct.Struct("<4sHHI")
 _MARK = b"\xf5\xfe\xf5\xfe"
 _HEAD = struct.Struct("<4sII")
 
+FRAME_BYTES = _HEAD.size
+"""What a frame takes beyond its payload."""
+
 
 class Fault(StrEnum):
     """What is wrong with a part of a segment."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.core.errors import DataFormatError
+from recsys.core.pseudonyms import tombstone_of
 from recsys.data.events import Event
-from recsys.eventlog.entry import Entry, Erasure, decode_entry, is_erasure
+from recsys.eventlog.entry import Entry, Erasure, decode_entry, is_erasure, is_redaction
 from recsys.eventlog.frame import Fault, Frame, scan
 from recsys.eventlog.segment import segment_paths
 
@@ -27,6 +28,8 @@ class Damage:
         return f"{self.path}: {self.n_bytes} bytes at {self.offset} are {self.fault.value}"
 
 
+_NEVER = float("-inf")
+
 OnDamage = Callable[[Damage], None]
 """Is told of every damage; ``list.append`` collects them, a function that raises stops the reading."""
 
@@ -44,6 +47,8 @@ def read_entries(folder: Path, *, on_damage: OnDamage) -> Iterator[Entry]:
         DataFormatError: there is no such folder.
     """
     for path, frame in _frames(folder, on_damage):
+        if is_redaction(frame.payload):
+            continue
         try:
             yield decode_entry(frame.payload)
         except ValueError:  # the checksum holds, so another version wrote it
@@ -53,13 +58,18 @@ def read_entries(folder: Path, *, on_damage: OnDamage) -> Iterator[Entry]:
 def read_events(folder: Path, *, on_damage: OnDamage) -> Iterator[Event]:
     """Yield the events that may be used: those of :func:`read_entries` that no erasure in the log covers."""
     erased_at_s = read_erasures(folder)
+    any_buried = any(name == tombstone_of(name) for name in erased_at_s)
     for entry in read_entries(folder, on_damage=on_damage):
-        if isinstance(entry, Event) and not entry.time_s <= erased_at_s.get(entry.user_id, float("-inf")):
+        if not isinstance(entry, Event) or entry.time_s <= erased_at_s.get(entry.user_id, _NEVER):
+            continue
+        if not any_buried or not entry.time_s <= erased_at_s.get(tombstone_of(entry.user_id), _NEVER):
             yield entry
 
 
 def read_erasures(folder: Path) -> dict[str, float]:
     """Return the latest erasure of every user that has one: Unix time up to which all is to be forgotten.
+
+    Of users whom the log names no more (:func:`recsys.eventlog.redact.redact`), by their tombstones.
 
     Damage is for :func:`read_entries` to tell.
     """

@@ -1,15 +1,13 @@
 """Segments on disk, ``events-<writer>-<sequence>.log``: each is written by one writer and never reopened."""
 
 import contextlib
+import fcntl
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from recsys.eventlog.frame import HEADER_BYTES, header
-
-if sys.platform == "darwin":
-    import fcntl
 
 Sync = Callable[[int], None]
 """Brings what was written to a file descriptor to the disk, or raises OSError."""
@@ -32,7 +30,7 @@ def segment_paths(folder: Path, writer_id: str | None = None) -> list[Path]:
 
 
 class Segment:
-    """A new segment file, open for its only writer.
+    """A new segment file, open for its only writer and locked by it: :func:`is_open` tells, until it ends.
 
     Raises:
         OSError: it cannot be made.
@@ -80,6 +78,22 @@ class Segment:
                 self.path.unlink()
 
 
+def is_open(path: Path) -> bool:
+    """Return whether a writer still holds a segment; one that died holds none.
+
+    Raises:
+        FileNotFoundError: there is no such segment.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)  # on NFS a lock needs a file open for writing
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names of a folder's files to the disk: a file whose name is lost is lost."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -96,6 +110,10 @@ def _create(folder: Path, writer_id: str) -> tuple[Path, int]:
     while True:
         path = folder / f"events-{writer_id}-{sequence:010d}.log"
         try:
-            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         except FileExistsError:
             sequence += 1
+            continue
+        with contextlib.suppress(OSError):  # a file system without locks: then nobody can tell
+            fcntl.flock(descriptor, fcntl.LOCK_SH)  # waits for nobody but who is just looking
+        return path, descriptor

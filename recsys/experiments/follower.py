@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import EventKind
-from recsys.eventlog.exposure import Pseudonyms
 from recsys.eventlog.reader import OnDamage
 from recsys.experiments.feedback import DEFAULT_WINDOW_S
 from recsys.experiments.reactions import CHOSEN_KINDS

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import POSITIVE_EVENTS, SEEN_EVENTS, Event, EventKind
-from recsys.eventlog.exposure import Pseudonyms
 from recsys.eventlog.reader import OnDamage, read_entries
 
 _ROWS_PER_CHUNK = 65_536  # made into columns at once: what is held of the log as Python objects

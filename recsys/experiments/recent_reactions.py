@@ -7,9 +7,9 @@ from typing import Final
 
 import polars as pl
 
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import Event, EventKind
 from recsys.eventlog.entry import Entry, Erasure
-from recsys.eventlog.exposure import Pseudonyms
 from recsys.eventlog.follow import LogFollower
 from recsys.eventlog.reader import OnDamage
 from recsys.experiments.reactions import REACTIONS, reactions_of

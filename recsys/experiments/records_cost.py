@@ -15,8 +15,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core.clock import SECONDS_PER_DAY, monotonic_clock
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import Event, EventKind
-from recsys.eventlog.exposure import SCHEMA, Pseudonyms
+from recsys.eventlog.exposure import SCHEMA
 from recsys.eventlog.exposure_files import write_exposures
 from recsys.eventlog.writer import EventLogWriter
 from recsys.experiments.feedback import read_records

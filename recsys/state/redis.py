@@ -1,6 +1,7 @@
 """User state in Redis: shared by every replica on every node."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -10,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from recsys.core.errors import FieldError, UnavailableError
+from recsys.core.pseudonyms import tombstone_of
 from recsys.data.events import Event
 from recsys.state.codec import decode_record, encode_record, read_view, view_of
 from recsys.state.record import (
@@ -25,28 +27,40 @@ from recsys.state.store import EMPTY, Applied, UserState
 
 _PART = "user state"
 _Encodable = bytes | bytearray | memoryview | str | int | float  # what redis-py takes
+_ERASED = "erased:"  # before the prefix: no user id makes a key that looks like a tombstone's
 _MOST_ATTEMPTS = 100  # of one change; in each round of a race somebody wins, so so many losses mean a storm
 
 _READ = """
-local views = {}
-for i, key in ipairs(KEYS) do views[i] = redis.call('HGET', key, 'view') end
+local views, n = {}, #KEYS / 2
+for i = 1, n do
+  views[i] = redis.call('HGET', KEYS[i], 'view') or redis.call('HGET', KEYS[n + i], 'view')
+end
 return views
 """
 
-_LOAD = """
-local found = {}
-for i, key in ipairs(KEYS) do
-  found[2 * i - 1], found[2 * i] = unpack(redis.call('HMGET', key, 'version', 'ledger'))
+_VERSION = """
+local n = #KEYS / 2
+local function version_of(i)
+  return (redis.call('HGET', KEYS[i], 'version') or '') .. (redis.call('HGET', KEYS[n + i], 'version') or '')
+end
+"""
+"""Of a user: of what is kept of them and of their tombstone, for an erasure changes it too."""
+
+_LOAD = f"""{_VERSION}
+local found = {{}}
+for i = 1, n do
+  found[2 * i - 1] = version_of(i)
+  found[2 * i] = redis.call('HGET', KEYS[i], 'ledger') or redis.call('HGET', KEYS[n + i], 'ledger')
 end
 return found
 """
 
-_STORE = """
-local stored = {}
-for i, key in ipairs(KEYS) do
+_STORE = f"""{_VERSION}
+local stored = {{}}
+for i = 1, n do
   local before, after, view, ledger = unpack(ARGV, 4 * i - 3, 4 * i)
-  if (redis.call('HGET', key, 'version') or '') == before then
-    redis.call('HSET', key, 'version', after, 'view', view, 'ledger', ledger)
+  if version_of(i) == before then
+    redis.call('HSET', KEYS[i], 'version', after, 'view', view, 'ledger', ledger)
     stored[i] = 1
   else
     stored[i] = 0
@@ -55,6 +69,16 @@ end
 return stored
 """
 """Compare-and-set per user: a record that somebody else changed meanwhile stays, and is reported with 0."""
+
+_ERASE = f"""{_VERSION}
+local before, after, view, ledger, buried_view, buried_ledger = unpack(ARGV)
+if version_of(1) ~= before then return {{0}} end
+redis.call('HSET', KEYS[2], 'version', after, 'view', buried_view, 'ledger', buried_ledger)
+redis.call('DEL', KEYS[1])
+if ledger ~= '' then redis.call('HSET', KEYS[1], 'version', after, 'view', view, 'ledger', ledger) end
+return {{1}}
+"""
+"""Compare-and-set too: the tombstone in place of the user; with an empty ledger, nothing else stays."""
 
 
 class RedisUserState:
@@ -144,12 +168,38 @@ class RedisUserState:
         return n_written
 
     def erase(self, user_id: str, at_s: float) -> None:
-        """Forget a user up to ``at_s`` and leave a tombstone there."""
+        """Forget a user up to ``at_s``; the tombstone's key is a hash of the id.
+
+        The server's own files hold what it was told until it writes them anew: ``BGREWRITEAOF``, ``BGSAVE``.
+        """
         for _ in range(_MOST_ATTEMPTS):
-            [(_, version, record)] = self._load([user_id])
-            if not self._store({user_id: (version, erase_until(record, at_s))}):
+            [(_, version, found)] = self._load([user_id])
+            record = erase_until(found, at_s)
+            tombstone = Record(erased_at_s=record.erased_at_s)
+            left, buried = self._fields(record), self._fields(tombstone)
+            after = _digest(version, left[1])
+            stays = left if record != tombstone else (b"", b"")
+            with self._errors():
+                [done] = self._run(_ERASE, [user_id], version, after, *stays, *buried)
+            if done:
                 return
         raise UnavailableError(_PART, f"a user was changed by others {_MOST_ATTEMPTS} times running")
+
+    def named(self, user_ids: Sequence[str]) -> int:
+        """Return how many records are kept under one of these ids."""
+        with self._errors():
+            keys = [self._key_prefix + user_id for user_id in user_ids]
+            return int(self._client.exists(*keys)) if keys else 0
+
+    def containing(self, texts: Sequence[str]) -> int:
+        """Return how many keys and values of this store hold one of these texts; goes through all of them."""
+        needles = [text.encode() for text in texts]
+        n_found = 0
+        with self._errors():
+            for key in self._client.scan_iter(match=f"*{_literal(self._key_prefix)}*", count=1_000):
+                held = [key, *self._client.hgetall(key).values()]
+                n_found += sum(any(needle in part for needle in needles) for part in held)
+        return n_found
 
     def close(self) -> None:
         """Close all connections; further calls raise UnavailableError."""
@@ -175,7 +225,7 @@ class RedisUserState:
         """Write the records whose version is still the one that was read; return the users of the others."""
         arguments: list[bytes] = []
         for version, record in changed.values():
-            view, ledger = view_of(record, self._limits), encode_record(record)
+            view, ledger = self._fields(record)
             arguments += [version, _digest(version, ledger), view, ledger]
         with self._errors():
             stored: list[int] = self._run(_STORE, list(changed), *arguments)
@@ -186,7 +236,12 @@ class RedisUserState:
         if not user_ids:
             return []
         keys = [self._key_prefix + user_id for user_id in user_ids]
+        keys += [f"{_ERASED}{self._key_prefix}{tombstone_of(user_id)}" for user_id in user_ids]
         return list(self._client.eval(script, len(keys), *keys, *arguments))
+
+    def _fields(self, record: Record) -> tuple[bytes, bytes]:
+        """Return what is kept of a record: view and ledger."""
+        return view_of(record, self._limits), encode_record(record)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -202,3 +257,8 @@ class RedisUserState:
 def _digest(version_before: bytes, ledger: bytes) -> bytes:
     """Return the next version: no count, for after an eviction counting would begin again at old numbers."""
     return hashlib.blake2b(version_before + ledger, digest_size=16).digest()
+
+
+def _literal(text: str) -> str:
+    """Return a pattern of Redis that this text alone matches."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", text)

@@ -15,13 +15,18 @@ _EVENTS_PER_CALL = 2_000
 
 
 def seed_state(
-    interactions: pl.DataFrame, state: UserStateStore, *, on_done: Callable[[int], None] = lambda _: None
+    interactions: pl.DataFrame,
+    state: UserStateStore,
+    *,
+    name: Callable[[str], str] = str,
+    on_done: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Apply the latest interactions of every user; doing it again changes nothing. Return how many.
 
     Args:
         interactions: schema :data:`recsys.data.schema.INTERACTIONS`.
         state: where they go.
+        name: turns a user id of the data into what the user is called in the state.
         on_done: is told how many have been applied so far.
     """
     kept = (
@@ -31,16 +36,16 @@ def seed_state(
         .tail(LATEST_PER_USER)
     )
     for start in range(0, kept.height, _EVENTS_PER_CALL):
-        state.apply(list(_events(kept[start : start + _EVENTS_PER_CALL])))
+        state.apply(list(_events(kept[start : start + _EVENTS_PER_CALL], name)))
         on_done(min(start + _EVENTS_PER_CALL, kept.height))
     return kept.height
 
 
-def _events(rows: pl.DataFrame) -> Iterator[Event]:
+def _events(rows: pl.DataFrame, name: Callable[[str], str]) -> Iterator[Event]:
     for user_id, item_id, kind, time_s in rows.select("user_id", "item_id", "kind", "time_s").iter_rows():
         yield Event(
             event_id=f"seed:{kind}:{item_id}:{time_s!r}",
-            user_id=user_id,
+            user_id=name(user_id),
             kind=EventKind(kind),
             time_s=time_s,
             item_id=item_id,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from recsys.core.errors import UnavailableError
+from recsys.core.pseudonyms import tombstone_of
 from recsys.data.events import Event
 from recsys.state.codec import decode_record, encode_record, read_view, view_of
 from recsys.state.record import (
@@ -30,11 +31,18 @@ from recsys.state.store import EMPTY, Applied, UserState
 _PART = "user state"
 _MOST_PARAMETERS = 10_000  # SQLite's own limit is 32,766
 _OPEN_ATTEMPTS = 50
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, view BLOB NOT NULL, ledger BLOB NOT NULL)"
-)
-_SELECT = {column: f"SELECT user_id, {column} FROM users WHERE user_id IN " for column in ("view", "ledger")}
-_WRITE = "INSERT OR REPLACE INTO users (user_id, view, ledger) VALUES (?, ?, ?)"
+_USERS, _TOMBSTONES = "users", "tombstones"
+_SCHEMA = "CREATE TABLE IF NOT EXISTS {} (user_id TEXT PRIMARY KEY, view BLOB NOT NULL, ledger BLOB NOT NULL)"
+_SELECT = {
+    (table, column): f"SELECT user_id, {column} FROM {table} WHERE user_id IN "
+    for table in (_USERS, _TOMBSTONES)
+    for column in ("view", "ledger")
+}
+_WRITE = {
+    table: f"INSERT OR REPLACE INTO {table} (user_id, view, ledger) VALUES (?, ?, ?)"
+    for table in (_USERS, _TOMBSTONES)
+}
+_DELETE = "DELETE FROM users WHERE user_id = ?"
 
 
 class SqliteUserState:
@@ -56,7 +64,8 @@ class SqliteUserState:
         self._idle: deque[sqlite3.Connection] = deque()  # append and pop are atomic: a pool without a lock
         self._closed = threading.Event()
         with self._connection() as connection:
-            connection.execute(_SCHEMA)
+            for table in (_USERS, _TOMBSTONES):
+                connection.execute(_SCHEMA.format(table))
 
     @property
     def is_local(self) -> bool:
@@ -96,16 +105,40 @@ class SqliteUserState:
         return n_written
 
     def erase(self, user_id: str, at_s: float) -> None:
-        """Forget a user up to ``at_s``; the tombstone is on disk on return.
+        """Forget a user up to ``at_s``; the tombstone, a hash of the id, is on disk on return.
 
-        The bytes are overwritten, in the log of writes too unless a reader is in the middle of it: then they
-        go with the next checkpoint.
+        The bytes are overwritten, the id's too when nothing later is left of the user; in the log of writes
+        too unless a reader is in the middle of it: then they go with the next checkpoint (:meth:`scrub`).
         """
         with self._transaction(durable=True) as connection:
             ledger = _select(connection, "ledger", [user_id]).get(user_id)
-            self._write(connection, {user_id: erase_until(decode_record(ledger), at_s)})
+            record = erase_until(decode_record(ledger), at_s)
+            tombstone = Record(erased_at_s=record.erased_at_s)
+            self._write(connection, {tombstone_of(user_id): tombstone}, _TOMBSTONES)
+            connection.execute(_DELETE, (user_id,))
+            if record != tombstone:
+                self._write(connection, {user_id: record})
+        self._checkpoint()
+
+    def named(self, user_ids: Sequence[str]) -> int:
+        """Return how many records are kept under one of these ids."""
         with self._connection() as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return len(_rows(connection, _USERS, "view", user_ids))
+
+    def scrub(self) -> None:
+        """Write the whole file anew, so that nothing is left in it of what was deleted: minutes per GB.
+
+        Needs as much free disk again. Readers go on meanwhile, writers wait.
+        """
+        with self._connection() as connection:
+            connection.execute("VACUUM")
+        self._checkpoint()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Where the bytes lie: the database and what SQLite keeps beside it."""
+        names = (self._path.name, f"{self._path.name}-wal", f"{self._path.name}-journal")
+        return tuple(path for name in names if (path := self._path.with_name(name)).exists())
 
     def close(self) -> None:
         """Close the file; further calls raise UnavailableError."""
@@ -119,12 +152,19 @@ class SqliteUserState:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _write(self, connection: sqlite3.Connection, records: Mapping[str, Record]) -> None:
+    def _checkpoint(self) -> None:
+        """Bring the log of writes into the database and empty it, unless a reader is in the middle of it."""
+        with self._connection() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def _write(
+        self, connection: sqlite3.Connection, records: Mapping[str, Record], table: str = _USERS
+    ) -> None:
         rows = [
             (user_id, view_of(record, self._limits), encode_record(record))
             for user_id, record in records.items()
         ]
-        connection.executemany(_WRITE, rows)
+        connection.executemany(_WRITE[table], rows)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -186,10 +226,17 @@ class SqliteUserState:
 
 
 def _select(connection: sqlite3.Connection, column: str, user_ids: Sequence[str]) -> dict[str, bytes]:
-    """Return one column of the users that are known."""
+    """Return one column of the users that are known, be it by their tombstone alone."""
+    found = _rows(connection, _USERS, column, user_ids)
+    of_tombstone = {tombstone_of(user_id): user_id for user_id in user_ids if user_id not in found}
+    buried = _rows(connection, _TOMBSTONES, column, list(of_tombstone))
+    return found | {of_tombstone[tombstone]: value for tombstone, value in buried.items()}
+
+
+def _rows(connection: sqlite3.Connection, table: str, column: str, keys: Sequence[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for start in range(0, len(user_ids), _MOST_PARAMETERS):
-        part = user_ids[start : start + _MOST_PARAMETERS]
+    for start in range(0, len(keys), _MOST_PARAMETERS):
+        part = keys[start : start + _MOST_PARAMETERS]
         marks = ",".join("?" * len(part))
-        found.update(connection.execute(f"{_SELECT[column]} ({marks})", part).fetchall())
+        found.update(connection.execute(f"{_SELECT[table, column]} ({marks})", part).fetchall())
     return found

@@ -59,9 +59,16 @@ class UserStateStore(Protocol):
     def erase(self, user_id: str, at_s: float) -> None:
         """Forget a user and leave a tombstone: later events with a time up to ``at_s`` are refused.
 
+        The tombstone is kept by :func:`recsys.core.pseudonyms.tombstone_of` the id, which may also be given
+        in place of it: then the tombstone is all that is done. No byte of the id stays.
+
         What has a time after ``at_s`` stays and goes on being accepted, so that erasing and applying give one
         result in any order. Who accepts events from clocks that run ahead adds that much to ``at_s``.
         """
+        ...
+
+    def named(self, user_ids: Sequence[str]) -> int:
+        """Return how many records are kept under one of these ids; a tombstone is none."""
         ...
 
     def close(self) -> None:

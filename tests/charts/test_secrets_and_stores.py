@@ -79,6 +79,20 @@ def test_the_key_of_the_pseudonyms_may_be_a_secret(rendered: Rendered) -> None:
             assert volume in pod["volumes"]
 
 
+def test_the_keys_of_the_door_may_be_a_secret_and_the_graph_is_told_to_use_them(rendered: Rendered) -> None:
+    switched_on = "privacyKey.existingSecret=s,privacyKey.key=k,serve.privacy.pseudonymise=true"
+    objects = rendered("--set", switched_on)
+    for container in ours(objects):
+        given = {one["name"]: one.get("value") for one in container["env"]}
+        assert given["MARQUEE_PRIVACY_KEY"] == "/secrets/privacy/key"
+        mount = {"name": "privacy-key", "mountPath": "/secrets/privacy", "readOnly": True}
+        assert mount in container["volumeMounts"]
+    volume = {"name": "privacy-key", "secret": {"secretName": "s", "items": [{"key": "k", "path": "key"}]}}
+    assert any(volume in pod["volumes"] for pod in pods(objects))
+    assert graph(objects)["privacy"] == {"pseudonymise": True}
+    assert graph(rendered())["privacy"] == {"pseudonymise": False}
+
+
 def test_further_variables_reach_all_that_runs_our_image(rendered: Rendered) -> None:
     variables = [
         {"name": "A", "value": "1"},

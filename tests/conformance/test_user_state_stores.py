@@ -17,6 +17,7 @@ import pytest
 from redis import Redis
 
 from recsys.core.errors import FieldError, UnavailableError
+from recsys.core.pseudonyms import tombstone_of
 from recsys.data.events import Event, EventKind
 from recsys.state.open import PASSWORD_VARIABLE, open_user_state
 from recsys.state.record import Record, StateLimits, apply_events
@@ -231,6 +232,31 @@ def test_a_user_who_was_never_there_can_be_erased(store: UserStateStore) -> None
     assert store.read(["ghost"])[0].erased_at_s == 3.0
 
 
+def test_a_tombstone_is_kept_by_a_hash_and_the_user_who_comes_back_by_their_id(store: UserStateStore) -> None:
+    store.apply([watch("1", "ada", "a", 5.0), watch("2", "ada", "b", 9.0), watch("1", "bob", "b", 5.0)])
+    store.erase("ada", 7.0)
+    assert store.named(["ada", "bob", "eve"]) == 2  # something later is left
+    store.erase("ada", 10.0)
+    assert store.named(["ada"]) == 0
+    assert store.apply([watch("3", "ada", "c", 10.0)]) == [Applied.ERASED]
+    assert store.named(["ada"]) == 0
+    assert store.apply([watch("4", "ada", "d", 11.0)]) == [Applied.ACCEPTED]
+    [ada] = store.read(["ada"])
+    assert (ada.item_ids, ada.erased_at_s, store.named(["ada"])) == (("d",), 10.0, 1)
+    store.erase("ada", 8.0)  # an earlier erasure, told late
+    assert store.read(["ada"])[0].erased_at_s == 10.0
+
+
+def test_a_tombstone_can_be_handed_on_without_the_name(store: UserStateStore) -> None:
+    store.erase(tombstone_of("ada"), 7.0)
+    assert store.apply([watch("1", "ada", "a", 7.0), watch("2", "ada", "b", 8.0)]) == [
+        Applied.ERASED,
+        Applied.ACCEPTED,
+    ]
+    store.apply([watch("1", tombstone_of("bob"), "a", 5.0)])  # whoever calls themselves so is nobody else
+    assert store.read(["bob"]) == [EMPTY]
+
+
 def test_ids_of_any_characters_are_kept_apart(store: UserStateStore) -> None:
     strange = ["a", "A", "ä", "a ", "a\n", "a\x00b", "'; DROP TABLE users; --", "用户", "😀", "a:b", "", "%s"]
     store.apply([watch("1", user_id, f"of {user_id}", 1.0) for user_id in strange])
@@ -434,6 +460,30 @@ def test_an_erased_user_leaves_no_bytes_in_the_sqlite_files(tmp_path: Path) -> N
         assert b"secret299" in b"".join(file.read_bytes() for file in tmp_path.iterdir())
         store.erase("ada", 1_000.0)
         assert b"secret" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_no_byte_of_an_erased_users_id_stays_wherever_sqlite_moved_the_row(tmp_path: Path) -> None:
+    """Rows of many lengths split and merge pages; the search is over every byte of every file."""
+    path = tmp_path / "state.db"
+    with SqliteUserState(path) as store:
+        users = [f"person-{number:04}-{'x' * (number * 37 % 300)}-end" for number in range(600)]
+        store.apply([watch(f"e{row}", user, f"i{row}", float(row)) for row, user in enumerate(users)])
+        for user in users[::2]:
+            store.erase(user, 1_000.0)
+        store.scrub()
+        kept = b"".join(file.read_bytes() for file in store.files)
+    assert not [user for user in users[::2] if user.encode() in kept]
+    assert all(user.encode() in kept for user in users[1::2])
+
+
+def test_redis_finds_a_text_in_any_key_or_value(redis_server: RedisServer) -> None:
+    with RedisUserState(redis_server.url, key_prefix="found[1]:") as store:
+        store.apply([watch("of-lovelace", "ada-lovelace", "a", 5.0), watch("e", "bob-the-second", "a", 5.0)])
+        assert store.containing(["lovelace"]) == 2  # the key, and the ledger
+        store.erase("ada-lovelace", 9.0)
+        assert store.containing(["lovelace"]) == 0
+        assert store.containing(["bob-the-second"]) == 1
+        assert store.containing([]) == 0
 
 
 def test_the_password_of_redis_comes_from_the_environment(

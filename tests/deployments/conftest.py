@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from deployments.cache import AnswerCache
 from deployments.cursor import item_hashes, pack
+from deployments.door import OPEN_DOOR, Door
 from deployments.exposures import Exposures
 from deployments.intake import Intake
 from deployments.lane import BundleHolder, Holding
@@ -160,6 +161,10 @@ class FakeState:
         self._check()
         self.inner.erase(user_id, at_s)
 
+    def named(self, user_ids: Sequence[str]) -> int:
+        self._check()
+        return self.inner.named(user_ids)
+
     def close(self) -> None:
         self.inner.close()
 
@@ -241,6 +246,7 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
         exposures: Exposures | None = None,
         overload: OverloadSettings | None = None,
         deadline_s: float = DEADLINE_S,
+        door: Door = OPEN_DOOR,
     ) -> Replica:
         stages = FakeStages(showcase, recall, ranking)
         canary = FakeStages(showcase, holds=(CANARY_BUNDLE,))
@@ -265,7 +271,7 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
             )
             for lane in lanes
         }
-        follower = TrafficFollower(traffic, holders, lanes)
+        follower = TrafficFollower(traffic, holders, lanes, door)
         for holder in holders.values():
             holder.refresh()
         follower.read()
@@ -288,6 +294,7 @@ def replica_of(showcase: Showcase, tmp_path: Path) -> Iterator[Callable[..., Rep
             limits or Limits(),
             lambda: NOW_S,
             monotonic_clock,
+            door=door,
         )
         made.append(Replica(service, stages, store, fake_log, traffic, canary, list(holders.values())))
         return made[-1]

@@ -18,7 +18,8 @@ from deployments.question import Answer, Question
 from deployments.service import Service
 from deployments.settings import BatchSettings, CacheSettings
 from deployments.showcase import Showcase
-from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of, impressions
+from recsys.core.pseudonyms import Pseudonyms
+from recsys.eventlog.exposure import Exposure, chunk_of, frame_of, impressions
 from recsys.pipeline.stages import RerankingStage
 from recsys.reranking.exploration import ExplorationConfig, explores
 from recsys.reranking.rerank import RerankingConfig

@@ -12,7 +12,8 @@ from deployments.exposures import Exposures, open_exposures
 from deployments.question import Answer, Degradation, Question
 from deployments.service import Service
 from deployments.settings import BatchSettings, ExposureSettings
-from recsys.eventlog.exposure import Exposure, Pseudonyms
+from recsys.core.pseudonyms import Pseudonyms
+from recsys.eventlog.exposure import Exposure
 from recsys.eventlog.exposure_reader import scan_exposures
 from recsys.eventlog.exposure_writer import ExposureConfig
 

@@ -40,6 +40,9 @@ class Store:
     def erase(self, user_id: str, at_s: float) -> None:
         raise NotImplementedError
 
+    def named(self, user_ids: Sequence[str]) -> int:
+        raise NotImplementedError
+
     def close(self) -> None:
         pass
 

@@ -81,6 +81,9 @@ configmap://{{ .Release.Namespace }}/{{ include "marquee.traffic.name" . }}
 {{- with .Values.exposuresKey.existingSecret }}
 - {name: MARQUEE_EXPOSURES_KEY, value: /secrets/exposures/key}
 {{- end }}
+{{- with .Values.privacyKey.existingSecret }}
+- {name: MARQUEE_PRIVACY_KEY, value: /secrets/privacy/key}
+{{- end }}
 {{- with .Values.redis.existingSecret }}
 - name: MARQUEE_STATE_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $.Values.redis.passwordKey }}}}
@@ -109,6 +112,9 @@ configmap://{{ .Release.Namespace }}/{{ include "marquee.traffic.name" . }}
 {{- if .Values.exposuresKey.existingSecret }}
 - {name: exposures-key, mountPath: /secrets/exposures, readOnly: true}
 {{- end }}
+{{- if .Values.privacyKey.existingSecret }}
+- {name: privacy-key, mountPath: /secrets/privacy, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{- define "marquee.volumes" -}}
@@ -124,6 +130,12 @@ configmap://{{ .Release.Namespace }}/{{ include "marquee.traffic.name" . }}
   secret:
     secretName: {{ . }}
     items: [{key: {{ $.Values.exposuresKey.key }}, path: key}]
+{{- end }}
+{{- with .Values.privacyKey.existingSecret }}
+- name: privacy-key
+  secret:
+    secretName: {{ . }}
+    items: [{key: {{ $.Values.privacyKey.key }}, path: key}]
 {{- end }}
 {{- end }}
 

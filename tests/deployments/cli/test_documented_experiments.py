@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from deployments.cli import experiment, rollout
 from recsys.core.clock import unix_clock
-from recsys.eventlog.exposure import Pseudonyms
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.eventlog.writer import EventLogWriter
 from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.registry.bundle import BundleWriter

@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 
 from deployments.cli.experiment import app
 from recsys.core.errors import FieldError, NotFoundError
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import Event, EventKind
 from recsys.data.log import Vocabulary, encode
 from recsys.data.schema import Dataset
-from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of
+from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.eventlog.exposure_files import write_exposures
 from recsys.eventlog.writer import EventLogWriter
 from recsys.features.users import nobody

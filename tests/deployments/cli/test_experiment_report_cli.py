@@ -7,8 +7,9 @@ from typer.testing import CliRunner
 from deployments.cli.experiment import app
 from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.errors import DataFormatError, FieldError, NotFoundError
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import Event, EventKind
-from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of
+from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.eventlog.exposure_files import write_exposures
 from recsys.eventlog.writer import EventLogWriter
 from recsys.rollout import transitions

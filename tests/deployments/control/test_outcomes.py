@@ -8,8 +8,9 @@ import pytest
 
 from deployments.control.outcomes import RecordedOutcomes
 from recsys.core.errors import UnavailableError
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import Event, EventKind
-from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of
+from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.eventlog.exposure_files import write_exposures
 from recsys.eventlog.writer import EventLogWriter
 from recsys.rollout.plan import DEFAULT_PLAN

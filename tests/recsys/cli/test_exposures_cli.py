@@ -6,8 +6,9 @@ from typer.testing import CliRunner
 
 from recsys.cli.exposures import app
 from recsys.core.errors import DataFormatError
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.eventlog.entry import Erasure
-from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of
+from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.eventlog.exposure_files import write_exposures
 from recsys.eventlog.exposure_reader import scan_exposures
 from recsys.eventlog.writer import EventLogWriter

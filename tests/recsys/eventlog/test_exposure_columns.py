@@ -1,16 +1,11 @@
-import stat
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.core.errors import DataFormatError
-from recsys.eventlog.exposure import SCHEMA, Exposure, Pseudonyms, chunk_of, frame_of, impressions
+from recsys.eventlog.exposure import SCHEMA, Exposure, chunk_of, frame_of, impressions
 
 exposure = partial(
     Exposure,
@@ -84,30 +79,3 @@ def test_the_impressions_of_a_second_page_go_on_counting() -> None:
         ("r", "a", 11, 0.5, "svd", 1.0),
         ("r", "b", 12, 0.25, "tags", 1.0),
     ]
-
-
-def test_a_pseudonym_is_the_same_for_a_user_another_for_another_and_nothing_without_the_key() -> None:
-    one, other = Pseudonyms(b"k" * 32), Pseudonyms(b"K" * 32)
-    assert one.of("ada") == Pseudonyms(b"k" * 32).of("ada") == one.of("ada")
-    assert len({one.of("ada"), one.of("bob"), other.of("ada")}) == 3
-    assert len(one.of("ada")) == 32
-
-
-def test_a_session_is_not_taken_for_the_user_whose_id_it_has() -> None:
-    pseudonyms = Pseudonyms(b"k" * 32)
-    assert pseudonyms.of_session("ada") == pseudonyms.of_session("ada") != pseudonyms.of("ada")
-
-
-def test_processes_that_begin_together_share_one_key_that_only_its_owner_reads(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "exposures.key"
-    with ThreadPoolExecutor(8) as threads:
-        made = list(threads.map(lambda _: Pseudonyms.of_file(path).of("ada"), range(32)))
-    assert len(set(made)) == 1
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [file.name for file in path.parent.iterdir()] == ["exposures.key"]
-
-
-def test_a_file_that_holds_no_key_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(b"short")
-    with pytest.raises(DataFormatError, match=r"key: looked for a key of 16 to 64 bytes; found 5 bytes"):
-        Pseudonyms.of_file(tmp_path / "key")

@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from recsys.core.errors import FieldError
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import Event, EventKind
-from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of
+from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.experiments.explored import EXPLORED, explored_places, logged_choices
 from recsys.experiments.feedback import join_feedback
 from recsys.experiments.reactions import reactions_of, usable

@@ -6,9 +6,10 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import Event, EventKind
 from recsys.eventlog.entry import Entry, Erasure
-from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of
+from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.eventlog.exposure_files import write_exposures
 from recsys.eventlog.reader import Damage
 from recsys.eventlog.writer import EventLogWriter

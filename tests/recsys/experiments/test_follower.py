@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import Event, EventKind
 from recsys.eventlog.entry import Entry, Erasure
-from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of
+from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.eventlog.exposure_files import exposure_files, write_exposures
 from recsys.eventlog.exposure_reader import forget_exposures, scan_exposures
 from recsys.eventlog.writer import EventLogWriter

@@ -6,8 +6,9 @@ import pytest
 
 from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.errors import NotFoundError
+from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import Event, EventKind
-from recsys.eventlog.exposure import Exposure, Pseudonyms, chunk_of, frame_of
+from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.eventlog.exposure_files import write_exposures
 from recsys.experiments.feedback import Records, join_feedback
 from recsys.experiments.list_facts import list_facts

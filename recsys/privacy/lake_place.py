@@ -1,0 +1,58 @@
+"""The lake as a place that forgets; a file of its own, for the lake is an extra."""
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from pathlib import Path
+
+from recsys.lake.lake import Lake
+from recsys.privacy.names import Names
+from recsys.privacy.search import files_under, traces
+
+
+class LakePlace:
+    """Tables of events and exposures, all versions of them.
+
+    Args:
+        root: folder of the lake; may be missing.
+    """
+
+    name = "lake"
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def address(self) -> str:
+        """The folder."""
+        return str(self._root)
+
+    def erase(self, people: Mapping[Names, float]) -> Mapping[str, int]:
+        """Write the days anew without their rows, and delete the files of older versions."""
+        removed = {"events": 0, "exposures": 0, "files": 0}
+        if not self._root.is_dir():
+            return removed
+        lake = Lake(self._root)
+        for names, at_s in people.items():
+            # a name inside and one in the exposures at a time: there may be more of these than of those
+            for name, shown in zip_longest(names.inside, names.shown):
+                done = lake.erase(name or names.inside[0], at_s, pseudonym=shown)
+                removed["events"] += done.n_events
+                removed["exposures"] += done.n_exposures
+                removed["files"] += done.n_files
+        return removed
+
+    def traces(self, names: Names) -> Mapping[str, int]:
+        """Search bytes and columns of all files, those of the tables' logs included."""
+        found = traces(files_under(self._root), [*names.inside, *names.shown])
+        if found or not self._root.is_dir():
+            return found
+        rows = self._rows("events", "user_id", names.inside)
+        rows += self._rows("exposures", "user_pseudonym", names.shown)
+        return {self.address: rows} if rows else {}
+
+    def _rows(self, table: str, column: str, names: tuple[str, ...]) -> int:
+        """Return how many rows of a table are theirs: what finds a name that is too short for the bytes."""
+        lake = Lake(self._root)
+        if table not in lake.versions():
+            return 0
+        return int(lake.read(table, [column])[column].is_in(list(names)).sum())
