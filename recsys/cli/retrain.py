@@ -1,0 +1,227 @@
+"""``marquee retrain``: a fresher bundle out of the one that users have, once or again and again."""
+
+import getpass
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from recsys.cli.places import RegistryOption, home
+from recsys.cli.progress import steps_shown
+from recsys.cli.tracked import TrackOption, tell_of_training
+from recsys.cli.train import read_config
+from recsys.core.clock import monotonic_clock, unix_clock
+from recsys.core.durable import locked_if_free
+from recsys.core.errors import FieldError, NotFoundError
+from recsys.data.badrows import OnBadRow
+from recsys.data.formats import fingerprint, load_dataset
+from recsys.registry.channels import Channel
+from recsys.registry.open import open_registry
+from recsys.registry.store import Registry
+from recsys.rollout import transitions
+from recsys.rollout.desk import change, rollout_id
+from recsys.rollout.plan import DEFAULT_PLAN, RolloutPlan, read_plan
+from recsys.rollout.traffic_file import FileTrafficStore
+from recsys.training.gate import GateConfig
+from recsys.training.kept_sums import open_sums
+from recsys.training.refresh import Parent, RefreshConfig, Refreshed, read_parent, refresh
+from recsys.training.rounds import in_rounds
+from recsys.training.train import find_trained, training_key
+from recsys.training.two_stage import TrainingConfig
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_STOPPED = 130  # exit code after Ctrl-C
+
+
+def _pace(text: str) -> float:
+    try:
+        every_s = float(text[:-1]) * _UNITS[text[-1:]]
+    except (KeyError, ValueError):
+        every_s = 0.0
+    if not 0.0 < every_s < float("inf"):
+        raise typer.BadParameter('a time like "90s", "30m", "1h", "1d"')
+    return every_s
+
+
+@app.command(name="retrain")
+def main(
+    *,
+    data: Annotated[Path, typer.Option(help="A data set: ours, MovieLens or KuaiRand; all that is known.")],
+    registry: RegistryOption,
+    from_bundle: Annotated[
+        str, typer.Option(help="What is made fresher: a channel, a bundle's name, or the beginning of one.")
+    ] = "stable",
+    config: Annotated[
+        Path | None, typer.Option(help="JSON file with training settings; those of the bundle when absent.")
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help='Again and again, at this pace: "30m", "1h"; Ctrl-C ends it.')
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Fit everything from scratch, the ranker too.")
+    ] = False,
+    ranker: Annotated[str, typer.Option(help="keep, or refit: grow new trees on new questions.")] = "keep",
+    channel: Annotated[Channel | None, typer.Option(help="Let this channel name the new bundle.")] = None,
+    start_rollout: Annotated[
+        bool,
+        typer.Option(
+            "--start-rollout",
+            help="Name it candidate, which a controller follows; embedded, begin its canary too.",
+        ),
+    ] = False,
+    traffic: Annotated[
+        Path | None,
+        typer.Option(help="Embedded: the traffic document's file.", show_default="HOME/traffic.json"),
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Of the rollout, TOML; a careful one when absent.")
+    ] = None,
+    on_bad_row: Annotated[OnBadRow, typer.Option(help="What to do about rows that cannot be read.")] = (
+        OnBadRow.FAIL
+    ),
+    gate: Annotated[bool, typer.Option(help="Refuse to publish what does worse than popularity.")] = True,
+    again: Annotated[bool, typer.Option("--again", help="Even if nothing has changed.")] = False,
+    track: TrackOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON per bundle, for machines.")] = False,
+) -> None:
+    """Bring a bundle up to date with the data: what is new is counted, nothing else is fitted twice."""
+    every_s = None if every is None else _pace(every)
+    settings = None if config is None else read_config(config)
+    wanted = DEFAULT_PLAN if plan is None else read_plan(plan)
+    begin = _beginner(traffic or home() / "traffic.json", wanted) if start_rollout else None
+    named: Channel | None = "candidate" if start_rollout and channel is None else channel
+    how = RefreshConfig(ranker=_checked_ranker(ranker), gate=GateConfig() if gate else None)
+
+    def once() -> None:
+        opened = open_registry(registry)
+        home().mkdir(parents=True, exist_ok=True)
+        with locked_if_free(home() / ".retrain.lock", "retraining"):
+            name, facts = _one(data, registry, opened, from_bundle, settings, how, full, again, on_bad_row)
+            if named is not None:
+                _name(opened, name, named)
+            tell_of_training(track, opened, name, registry)
+            if begin is not None:
+                facts["rollout"] = begin(name)
+        typer.echo(json.dumps({"bundle": name, **facts}) if as_json else _sentence(name, facts))
+
+    if every_s is None:
+        once()
+        return
+    try:
+        in_rounds(once, every_s, clock=monotonic_clock, sleep=time.sleep, on_failure=_tell)
+    except KeyboardInterrupt:
+        typer.echo("marquee: stopped; no bundle was left half done", err=True)
+        raise typer.Exit(_STOPPED) from None
+
+
+def _one(
+    data: Path,
+    address: str,
+    registry: Registry,
+    ref: str,
+    settings: TrainingConfig | None,
+    how: RefreshConfig,
+    full: bool,
+    again: bool,
+    on_bad_row: OnBadRow,
+) -> tuple[str, dict[str, object]]:
+    """Refresh once; return the bundle's name and what there is to say."""
+    sums = open_sums(address)
+    with steps_shown() as on_step:
+        on_step(f"reading {data}", 0.0)
+        digest = fingerprint(data)
+        parent = _parent(registry, sums, ref, settings, full)
+        training = parent.training if parent is not None else settings or TrainingConfig()
+        key = training_key(digest, training)
+        if not again and (known := find_trained(registry, key)) is not None:
+            return known, {"refreshed": False}
+        dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=unix_clock()).dataset
+        taken_over = None if full else parent
+        done = refresh(
+            dataset, registry, sums, taken_over, training, how, key=key, now_s=unix_clock(), on_step=on_step
+        )
+    return done.bundle.name, {"refreshed": True, **_facts(done, parent)}
+
+
+def _parent(
+    registry: Registry, sums: Registry, ref: str, settings: TrainingConfig | None, full: bool
+) -> Parent | None:
+    try:
+        return read_parent(registry, sums, ref, settings)
+    except NotFoundError:
+        if full:
+            return None
+        raise
+
+
+def _facts(done: Refreshed, parent: Parent | None) -> dict[str, object]:
+    difference = done.difference
+    return {
+        "parent": None if parent is None else parent.bundle,
+        "counted": "everything" if difference is None else "differences",
+        "n_users": None if difference is None else difference.n_users,
+        "n_added": None if difference is None else difference.n_added,
+        "n_removed": None if difference is None else difference.n_removed,
+        "gate": dict(done.gate),
+        "seconds": {step: round(seconds, 2) for step, seconds in done.seconds.items()},
+    }
+
+
+def _sentence(name: str, facts: dict[str, object]) -> str:
+    if not facts["refreshed"]:
+        return f"bundle {name}: nothing has changed since it was made (--again makes it anyway)"
+    counted = "everything counted"
+    if facts["counted"] == "differences":
+        counted = f"{facts['n_users']} users changed, {facts['n_added']} rows came, {facts['n_removed']} went"
+    seconds = facts["seconds"]
+    total_s = sum(seconds.values()) if isinstance(seconds, dict) else 0.0
+    rollout = f"; {facts['rollout']}" if "rollout" in facts else ""
+    return f"bundle {name}: {counted}, {total_s:.1f} s{rollout}"
+
+
+def _name(registry: Registry, bundle: str, channel: Channel) -> None:
+    now = registry.channels().named_by(channel)
+    if now != bundle:
+        registry.promote(bundle, channel, expected=now, by=getpass.getuser(), now_s=unix_clock())
+
+
+def _beginner(traffic: Path, plan: RolloutPlan) -> Callable[[str], str]:
+    """Return what begins the canary of a bundle where the traffic document is a file."""
+    store = FileTrafficStore(traffic)
+
+    def begin(bundle: str) -> str:
+        now_s = unix_clock()
+        try:
+            change(
+                store,
+                lambda document: transitions.start(
+                    document,
+                    bundle,
+                    plan,
+                    rollout_id=rollout_id(bundle, now_s),
+                    now_s=now_s,
+                    by=f"{getpass.getuser()}, marquee retrain",
+                ),
+            )
+        except NotFoundError:
+            return "channel candidate names it; a controller begins its canary"
+        except FieldError as error:  # one is under way, or users have it: the next round sees
+            return f"no canary begins: {error}"
+        return "its canary begins"
+
+    return begin
+
+
+def _checked_ranker(ranker: str) -> Literal["keep", "refit"]:
+    if ranker not in ("keep", "refit"):
+        raise typer.BadParameter("keep or refit", param_hint="--ranker")
+    return "keep" if ranker == "keep" else "refit"
+
+
+def _tell(error: Exception, retry_s: float) -> None:
+    typer.echo(f"marquee: {error}; tried again in {retry_s:.0f} s", err=True)
