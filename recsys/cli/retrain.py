@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -27,7 +27,7 @@ from recsys.rollout.plan import DEFAULT_PLAN, RolloutPlan, read_plan
 from recsys.rollout.traffic_file import FileTrafficStore
 from recsys.training.gate import GateConfig
 from recsys.training.kept_sums import open_sums
-from recsys.training.refresh import Parent, RefreshConfig, Refreshed, read_parent, refresh
+from recsys.training.refresh import Parent, RankerOf, RefreshConfig, Refreshed, read_parent, refresh
 from recsys.training.rounds import in_rounds
 from recsys.training.train import find_trained, training_key
 from recsys.training.two_stage import TrainingConfig
@@ -65,7 +65,9 @@ def main(
     full: Annotated[
         bool, typer.Option("--full", help="Fit everything from scratch, the ranker too.")
     ] = False,
-    ranker: Annotated[str, typer.Option(help="keep, or refit: grow new trees on new questions.")] = "keep",
+    ranker: Annotated[
+        RankerOf, typer.Option(help="Kept, continued by trees grown on what is new, or all trees anew.")
+    ] = "keep",
     channel: Annotated[Channel | None, typer.Option(help="Let this channel name the new bundle.")] = None,
     start_rollout: Annotated[
         bool,
@@ -95,7 +97,7 @@ def main(
     wanted = DEFAULT_PLAN if plan is None else read_plan(plan)
     begin = _beginner(traffic or home() / "traffic.json", wanted) if start_rollout else None
     named: Channel | None = "candidate" if start_rollout and channel is None else channel
-    how = RefreshConfig(ranker=_checked_ranker(ranker), gate=GateConfig() if gate else None)
+    how = RefreshConfig(ranker=ranker, gate=GateConfig() if gate else None)
 
     def once() -> None:
         opened = open_registry(registry)
@@ -215,12 +217,6 @@ def _beginner(traffic: Path, plan: RolloutPlan) -> Callable[[str], str]:
         return "its canary begins"
 
     return begin
-
-
-def _checked_ranker(ranker: str) -> Literal["keep", "refit"]:
-    if ranker not in ("keep", "refit"):
-        raise typer.BadParameter("keep or refit", param_hint="--ranker")
-    return "keep" if ranker == "keep" else "refit"
 
 
 def _tell(error: Exception, retry_s: float) -> None:

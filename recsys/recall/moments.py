@@ -77,8 +77,7 @@ class Moments:
             return Moments(item_rows, self.pairs * factor, self.own * factor)
         moments = Moments.none(item_rows)
         moments.own[new] = self.own[old] * factor
-        for before, after in zip(old, new, strict=True):
-            moments.pairs[after, new] = self.pairs[before, old] * factor
+        _carry(self.pairs, old, new, factor, moments.pairs)
         return moments
 
     def system(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -178,6 +177,21 @@ def _add_lives(
                 sums[2] += later_sl * powers[1, lag]
                 sums[3] += later_ll * powers[1, lag]
                 sums[5] += here * powers[1, lag - 1]
+
+
+@compiled
+def _carry(
+    pairs: NDArray[np.float64],
+    old: NDArray[np.intp],
+    new: NDArray[np.intp],
+    factor: float,
+    carried: NDArray[np.float64],
+) -> None:
+    for row in range(len(old)):
+        before, after = pairs[old[row]], carried[new[row]]
+        for column in range(len(old)):
+            for which in range(pairs.shape[2]):
+                after[new[column], which] = factor * before[old[column], which]
 
 
 @compiled

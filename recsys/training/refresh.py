@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import polars as pl
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue, PositiveInt, ValidationError
 
 from recsys.core.errors import InputError
 from recsys.core.settings import FrozenModel
@@ -34,6 +34,7 @@ from recsys.registry.writer import BundleRef
 from recsys.training.cross_fit import Step
 from recsys.training.data_checks import DataChecks, check_data
 from recsys.training.gate import GateConfig, held_out_of_some, pass_gate, pass_with
+from recsys.training.growing import grown
 from recsys.training.kept_sums import keep_sums, sums_of, tidy_sums
 from recsys.training.train import facts_of
 from recsys.training.two_stage import (
@@ -44,12 +45,21 @@ from recsys.training.two_stage import (
     training_rows,
 )
 
+RankerOf = Literal["keep", "continue", "refit"]
+"""What becomes of the trees of the bundle before."""
+
 
 class RefreshConfig(FrozenModel):
     """How a bundle is made fresher."""
 
-    ranker: Literal["keep", "refit"] = "keep"
-    """``refit`` asks new questions of refitted recall, which takes most of a full training."""
+    ranker: RankerOf = "keep"
+    """``continue`` adds trees grown on what is new; ``refit`` takes most of a full training."""
+
+    more_trees: PositiveInt = 20
+    """So many are added when the ranker is continued."""
+
+    most_trees: PositiveInt = 500
+    """A ranker with as many is kept as it is, for every tree takes time in every request."""
 
     gate: GateConfig | None = GateConfig()
     """What the new bundle must not be worse than; None: nothing is asked."""
@@ -64,8 +74,9 @@ class Parent:
 
     bundle: str
     training: TrainingConfig
-    ranker: BoostedRanker
-    ranker_from: str  # the bundle for which its trees were grown
+    model: TwoStage
+    ranker_from: str  # the bundle for which its first trees were grown
+    as_of_s: float | None  # time of the latest event that it knows; None: it does not say
     n_positions: int | None
     sums: Counted | None  # None: none that could be used
 
@@ -101,12 +112,13 @@ def read_parent(registry: Registry, sums: Registry, ref: str, training: Training
             training = TrainingConfig.model_validate(meta.get("settings"))
         except ValidationError as error:
             raise InputError(f"bundle {reader.name}: its settings are not known; give --config") from error
-    n_before, grown_for = meta.get("n_positions"), meta.get("ranker_from")
+    n_before, grown_for, as_of_s = (meta.get(name) for name in ("n_positions", "ranker_from", "as_of_s"))
     return Parent(
         reader.name,
         training,
-        BoostedRanker.load(reader),
+        TwoStage.load(reader),
         grown_for if isinstance(grown_for, str) else reader.name,
+        float(as_of_s) if isinstance(as_of_s, int | float) else None,
         n_before if isinstance(n_before, int) else None,
         sums_of(sums, reader.name, training.knowledge.recall.sequential),
     )
@@ -142,7 +154,8 @@ def refresh(
         DataRefusedError: they look wrong.
         GateClosedError: the new pipeline is worse than a baseline.
     """
-    log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
+    items = dataset.items
+    log = encode(dataset, Vocabulary(items["item_id"].to_list()))
     if log.n_users == 0:
         raise InputError(f"data set {dataset.name}: no positive interaction with an item of the catalogue")
     timer = _Timer(on_step)
@@ -150,17 +163,18 @@ def refresh(
     n_before = None if parent is None else parent.n_positions
     check_data(dataset, config.checks, n_before=n_before, n_now=len(log.item_rows), now_s=now_s)
     timer.step("sums")
-    now, difference = _counted(log, dataset.items, parent, training)
+    now, difference = _counted(log, items, parent, training)
+    timer.step("ranker")
+    ranker = None if parent is None else _ranker_of(parent, dataset, training, config)
     timer.step("gate")
     date = datetime.fromtimestamp(now_s, UTC).date().isoformat()
-    grown = parent.ranker if parent is not None and config.ranker == "keep" else None
-    scores = {} if config.gate is None else _gate(log, dataset.items, now, grown, training, config.gate, date)
+    scores = {} if config.gate is None else _gate(log, items, now, ranker, training, config.gate, date)
     timer.step("pipeline")
-    model = _pipeline(log, dataset.items, now, grown, training, on_step)
+    model = _pipeline(log, items, now, ranker, training, on_step)
     timer.step("writing the bundle")
-    meta = facts_of(
-        log, model, training, key=key, data=dataset.name, fit_s=timer.seconds("sums", "pipeline"), gate=scores
-    ) | _descent(parent, difference, kept=grown is not None)
+    fit_s = timer.seconds("sums", "ranker", "pipeline")
+    meta = facts_of(log, model, training, key=key, data=dataset.name, fit_s=fit_s, gate=scores)
+    meta |= _descent(parent, difference, kept=ranker is not None)
     bundle = registry.publish(model.save, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
     timer.step("writing the sums")
     keep_sums(sums, now, training.knowledge.recall.sequential, bundle=bundle.name, now_s=now_s)
@@ -175,6 +189,18 @@ def _counted(
     if parent is None or parent.sums is None:
         return counted(log, item_ids, config), None
     return recounted(parent.sums, log, item_ids, config)
+
+
+def _ranker_of(
+    parent: Parent, dataset: Dataset, training: TrainingConfig, config: RefreshConfig
+) -> BoostedRanker | None:
+    """Return the ranker to take over; None: new trees are to be grown."""
+    ranker = parent.model.ranking.ranker
+    if config.ranker == "refit":
+        return None
+    if config.ranker == "keep" or parent.as_of_s is None or ranker.n_trees >= config.most_trees:
+        return ranker
+    return grown(parent.model, dataset, parent.as_of_s, training, config.more_trees)
 
 
 def _pipeline(

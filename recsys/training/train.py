@@ -103,6 +103,7 @@ def facts_of(
         "n_users": log.n_users,
         "n_items": log.n_items,
         "n_positions": len(log.item_rows),
+        "as_of_s": float(log.times_s.max(initial=0.0)),
         "fit_s": round(fit_s, 1),
         "gate": dict(gate),
         "index_recall": {

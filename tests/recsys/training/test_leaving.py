@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from recsys.core.hashing import hash64_many
 from recsys.data.log import InteractionLog
 from recsys.recall.counted import counted
 from recsys.recall.sequential import SequentialConfig
+from recsys.registry.bundle import BundleWriter
 from recsys.registry.local import LocalRegistry
 from recsys.registry.store import Registry
 from recsys.training.kept_sums import keep_sums, open_sums, sums_of
@@ -64,17 +66,16 @@ def test_to_subtract_again_changes_nothing(sums: Registry) -> None:
     assert subtract(sums, [], now_s=4.0)[0].sums == once.sums
 
 
+def write_moment(writer: BundleWriter, made_s: float) -> None:
+    writer.json("made", made_s)
+
+
 def test_bundles_made_before_are_named_until_they_are_removed(tmp_path: Path) -> None:
     registry = LocalRegistry(tmp_path)
     names = []
     for made_s in (1.0, 2.0, 3.0):
-        published = registry.publish(
-            lambda writer, made_s=made_s: writer.json("made", made_s),
-            feature_schema="f",
-            created_s=made_s,
-            meta={},
-        )
-        names.append(published.name)
+        fill = partial(write_moment, made_s=made_s)
+        names.append(registry.publish(fill, feature_schema="f", created_s=made_s, meta={}).name)
     registry.promote(names[0], "stable", expected=None, by="me", now_s=4.0)
     assert bundles_before(registry, 3.0) == {names[1]: (), names[0]: ("stable",)}
     registry.remove(names[1])

@@ -263,6 +263,28 @@ def test_new_trees_are_grown_when_asked_for(place: Place, simulated: Dataset, ye
     )
 
 
+def test_trees_are_added_to_a_ranker_for_what_is_new_until_there_are_enough(
+    place: Place, simulated: Dataset, yesterday: Dataset
+) -> None:
+    first = place.refresh(yesterday, None).bundle.name
+    more = RefreshConfig(gate=None, ranker="continue", more_trees=4, most_trees=14)
+    second = place.refresh(simulated, first, more).bundle.name
+    third = place.refresh(simulated, second, more).bundle.name
+    boosters = [place.model(name).ranking.ranker.booster for name in (first, second, third)]
+    assert [booster.num_boosted_rounds() for booster in boosters] == [10, 14, 14]
+    trees = [booster.get_dump() for booster in boosters]
+    assert trees[1][:10] == trees[0]
+    assert place.meta(second)["ranker_from"] == first
+    assert place.meta(third)["ranker_from"] == first
+
+
+def test_where_nothing_is_new_no_tree_is_added(place: Place, simulated: Dataset) -> None:
+    first = place.refresh(simulated, None).bundle.name
+    more = RefreshConfig(gate=None, ranker="continue")
+    again = place.refresh(simulated, first, more).bundle.name
+    assert place.model(again).ranking.ranker.n_trees == 10
+
+
 def test_data_that_have_lost_half_of_their_events_are_refused(place: Place, simulated: Dataset) -> None:
     first = place.refresh(simulated, None).bundle.name
     half = Dataset("half", simulated.interactions.head(simulated.interactions.height // 2), simulated.items)
