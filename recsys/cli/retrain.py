@@ -4,6 +4,7 @@ import getpass
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -65,6 +66,9 @@ def main(
     full: Annotated[
         bool, typer.Option("--full", help="Fit everything from scratch, the ranker too.")
     ] = False,
+    full_if_none: Annotated[
+        bool, typer.Option("--full-if-none", help="From scratch where there is no bundle to begin with.")
+    ] = False,
     ranker: Annotated[
         RankerOf, typer.Option(help="Kept, continued by trees grown on what is new, or all trees anew.")
     ] = "keep",
@@ -103,7 +107,8 @@ def main(
         opened = open_registry(registry)
         home().mkdir(parents=True, exist_ok=True)
         with locked_if_free(home() / ".retrain.lock", "retraining"):
-            name, facts = _one(data, registry, opened, from_bundle, settings, how, full, again, on_bad_row)
+            asked = _Asked(data, from_bundle, settings, how, full, full_if_none, again, on_bad_row)
+            name, facts = _one(registry, opened, asked)
             if named is not None:
                 _name(opened, name, named)
             tell_of_training(track, opened, name, registry)
@@ -121,42 +126,45 @@ def main(
         raise typer.Exit(_STOPPED) from None
 
 
-def _one(
-    data: Path,
-    address: str,
-    registry: Registry,
-    ref: str,
-    settings: TrainingConfig | None,
-    how: RefreshConfig,
-    full: bool,
-    again: bool,
-    on_bad_row: OnBadRow,
-) -> tuple[str, dict[str, object]]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the arguments say of one refresh."""
+
+    data: Path
+    ref: str
+    settings: TrainingConfig | None
+    how: RefreshConfig
+    full: bool
+    full_if_none: bool
+    again: bool
+    on_bad_row: OnBadRow
+
+
+def _one(address: str, registry: Registry, asked: _Asked) -> tuple[str, dict[str, object]]:
     """Refresh once; return the bundle's name and what there is to say."""
     sums = open_sums(address)
     with steps_shown() as on_step:
-        on_step(f"reading {data}", 0.0)
-        digest = fingerprint(data)
-        parent = _parent(registry, sums, ref, settings, full)
-        training = parent.training if parent is not None else settings or TrainingConfig()
+        on_step(f"reading {asked.data}", 0.0)
+        digest = fingerprint(asked.data)
+        parent = _parent(registry, sums, asked)
+        training = parent.training if parent is not None else asked.settings or TrainingConfig()
         key = training_key(digest, training)
-        if not again and (known := find_trained(registry, key)) is not None:
+        if not asked.again and (known := find_trained(registry, key)) is not None:
             return known, {"refreshed": False}
-        dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=unix_clock()).dataset
-        taken_over = None if full else parent
+        now_s = unix_clock()
+        dataset = load_dataset(asked.data, on_bad_row=asked.on_bad_row, now_s=now_s).dataset
+        taken_over = None if asked.full else parent
         done = refresh(
-            dataset, registry, sums, taken_over, training, how, key=key, now_s=unix_clock(), on_step=on_step
+            dataset, registry, sums, taken_over, training, asked.how, key=key, now_s=now_s, on_step=on_step
         )
     return done.bundle.name, {"refreshed": True, **_facts(done, parent)}
 
 
-def _parent(
-    registry: Registry, sums: Registry, ref: str, settings: TrainingConfig | None, full: bool
-) -> Parent | None:
+def _parent(registry: Registry, sums: Registry, asked: _Asked) -> Parent | None:
     try:
-        return read_parent(registry, sums, ref, settings)
+        return read_parent(registry, sums, asked.ref, asked.settings)
     except NotFoundError:
-        if full:
+        if asked.full or asked.full_if_none:
             return None
         raise
 

@@ -79,6 +79,8 @@ def test_without_a_bundle_to_begin_with_only_a_full_fit_is_possible(home: Path, 
     result = call(yesterday)
     assert isinstance(result.exception, NotFoundError)
     assert not (home / "registry").exists()
+    told = answer(yesterday, "--full-if-none", "--config", home / "tiny.json")
+    assert (told["parent"], told["counted"]) == (None, "everything")
 
 
 def test_a_canary_begins_where_the_traffic_document_is_a_file(
