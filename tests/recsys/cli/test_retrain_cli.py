@@ -127,3 +127,32 @@ def test_a_round_that_fails_is_told_and_ctrl_c_leaves_quietly(home: Path, simula
         rounds.send_signal(signal.SIGINT)
         assert rounds.stderr.readline() == "marquee: stopped; no bundle was left half done\n"
         assert rounds.wait(timeout=20) == 130
+
+
+KILLED_AT = """
+import os
+import signal
+import sys
+
+from recsys.cli.retrain import app
+from recsys.training import refresh
+
+moment = sys.argv.pop()
+setattr(refresh, moment, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+app()
+"""
+
+
+@pytest.mark.parametrize("moment", ["assembled", "keep_sums"])
+def test_who_is_killed_leaves_the_stable_bundle_and_its_sums_to_begin_with_again(
+    home: Path, yesterday: Path, simulated_folder: Path, moment: str
+) -> None:
+    first = answer(yesterday, "--full", "--config", home / "tiny.json", "--channel", "stable")["bundle"]
+    arguments = ["--data", simulated_folder, "--no-gate", "--channel", "stable", moment]
+    killed = subprocess.run([sys.executable, "-c", KILLED_AT, *map(str, arguments)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert LocalRegistry(home / "registry").channels().stable == first
+    told = answer(simulated_folder, "--again", "--channel", "stable")
+    assert (told["parent"], told["counted"]) == (first, "differences")
+    assert LocalRegistry(home / "registry").channels().stable == told["bundle"]
+    assert answer(yesterday, "--again")["counted"] == "differences"  # the sums of the new one are there, too

@@ -11,6 +11,7 @@ from recsys.recall.counted import counted
 from recsys.recall.sequential import SequentialConfig
 from recsys.registry.bundle import BundleWriter
 from recsys.registry.local import LocalRegistry
+from recsys.registry.open import open_registry
 from recsys.registry.store import Registry
 from recsys.training.kept_sums import keep_sums, open_sums, sums_of
 from recsys.training.leaving import bundles_before, subtract
@@ -55,6 +56,21 @@ def test_who_leaves_is_subtracted_from_all_sums_and_no_file_knows_them_any_more(
     kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert kept
     assert not any(pseudonym in content or b"ada" in content for content in kept)
+
+
+def test_sums_in_a_bucket_are_kept_and_changed_like_those_in_a_folder(
+    bucket_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARQUEE_CACHE", str(tmp_path))
+    sums = open_sums(f"{bucket_address}/registry")
+    keep_sums(sums, counted(log_of(ada=[0, 1], bob=[1, 2]), ITEMS, CONFIG), CONFIG, bundle="b", now_s=1.0)
+    (done,) = subtract(sums, ["ada"], now_s=2.0)
+    assert done.n_users == 1
+    left = sums_of(sums, "b", CONFIG)
+    assert left is not None
+    assert left.lives.item_rows.tolist() == [1, 2]
+    assert [info.name for info in sums.list()] == [done.sums]
+    assert open_registry(f"{bucket_address}/registry").list() == []  # sums are no bundles
 
 
 def test_to_subtract_again_changes_nothing(sums: Registry) -> None:
