@@ -16,7 +16,7 @@ from recsys.cli.tracked import TrackOption, tell_of_training
 from recsys.cli.train import read_config
 from recsys.core.clock import monotonic_clock, unix_clock
 from recsys.core.durable import locked_if_free
-from recsys.core.errors import FieldError, NotFoundError
+from recsys.core.errors import FieldError, IncompatibleBundleError, NotFoundError
 from recsys.data.badrows import OnBadRow
 from recsys.data.formats import fingerprint, load_dataset
 from recsys.registry.channels import Channel
@@ -28,7 +28,15 @@ from recsys.rollout.plan import DEFAULT_PLAN, RolloutPlan, read_plan
 from recsys.rollout.traffic_file import FileTrafficStore
 from recsys.training.gate import GateConfig
 from recsys.training.kept_sums import open_sums
-from recsys.training.refresh import Parent, RankerOf, RefreshConfig, Refreshed, read_parent, refresh
+from recsys.training.refresh import (
+    Parent,
+    RankerOf,
+    RefreshConfig,
+    Refreshed,
+    read_parent,
+    refresh,
+    training_of,
+)
 from recsys.training.rounds import in_rounds
 from recsys.training.train import find_trained, training_key
 from recsys.training.two_stage import TrainingConfig
@@ -67,7 +75,7 @@ def main(
         bool, typer.Option("--full", help="Fit everything from scratch, the ranker too.")
     ] = False,
     full_if_none: Annotated[
-        bool, typer.Option("--full-if-none", help="From scratch where there is no bundle to begin with.")
+        bool, typer.Option("--full-if-none", help="From scratch where there is no usable bundle.")
     ] = False,
     ranker: Annotated[
         RankerOf, typer.Option(help="Kept, continued by trees grown on what is new, or all trees anew.")
@@ -142,29 +150,39 @@ class _Asked:
 
 def _one(address: str, registry: Registry, asked: _Asked) -> tuple[str, dict[str, object]]:
     """Refresh once; return the bundle's name and what there is to say."""
-    sums = open_sums(address)
     with steps_shown() as on_step:
         on_step(f"reading {asked.data}", 0.0)
-        digest = fingerprint(asked.data)
-        parent = _parent(registry, sums, asked)
-        training = parent.training if parent is not None else asked.settings or TrainingConfig()
-        key = training_key(digest, training)
-        if not asked.again and (known := find_trained(registry, key)) is not None:
-            return known, {"refreshed": False}
+        known = _settings(registry, asked)  # None: there is no bundle to begin with
+        training = asked.settings or known or TrainingConfig()
+        key = training_key(fingerprint(asked.data), training)
+        if not asked.again and (there := find_trained(registry, key)) is not None:
+            return there, {"refreshed": False}
         now_s = unix_clock()
         dataset = load_dataset(asked.data, on_bad_row=asked.on_bad_row, now_s=now_s).dataset
-        taken_over = None if asked.full else parent
+        sums = open_sums(address)
+        parent = None if asked.full or known is None else _parent(registry, sums, asked, training)
         done = refresh(
-            dataset, registry, sums, taken_over, training, asked.how, key=key, now_s=now_s, on_step=on_step
+            dataset, registry, sums, parent, training, asked.how, key=key, now_s=now_s, on_step=on_step
         )
     return done.bundle.name, {"refreshed": True, **_facts(done, parent)}
 
 
-def _parent(registry: Registry, sums: Registry, asked: _Asked) -> Parent | None:
+def _settings(registry: Registry, asked: _Asked) -> TrainingConfig | None:
+    """Return the settings of the bundle to begin with; None where there is none and none is needed."""
     try:
-        return read_parent(registry, sums, asked.ref, asked.settings)
+        return training_of(registry, asked.ref)
     except NotFoundError:
         if asked.full or asked.full_if_none:
+            return None
+        raise
+
+
+def _parent(registry: Registry, sums: Registry, asked: _Asked, training: TrainingConfig) -> Parent | None:
+    """Return what is taken over; None where a program with other features made the bundle."""
+    try:
+        return read_parent(registry, sums, asked.ref, training)
+    except IncompatibleBundleError:
+        if asked.full_if_none:
             return None
         raise
 

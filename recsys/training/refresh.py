@@ -28,6 +28,7 @@ from recsys.ranking.boosting import BoostedRanker
 from recsys.ranking.matrix import FEATURE_SCHEMA
 from recsys.recall.counted import Counted, Difference, counted, recounted
 from recsys.recall.sequential import solve_sequential
+from recsys.registry.manifest import Manifest
 from recsys.registry.reader import open_bundle
 from recsys.registry.store import Registry
 from recsys.registry.writer import BundleRef
@@ -91,6 +92,24 @@ class Refreshed:
     gate: Mapping[str, float]
 
 
+def training_of(registry: Registry, ref: str) -> TrainingConfig:
+    """Return the settings by which a bundle was made; nothing but its manifest is read.
+
+    Raises:
+        NotFoundError: there is no such bundle.
+        BundleError: its manifest cannot be used.
+        InputError: it does not say.
+    """
+    return _settings_in(Manifest.read(registry.get(ref)))
+
+
+def _settings_in(manifest: Manifest) -> TrainingConfig:
+    try:
+        return TrainingConfig.model_validate(manifest.meta.get("settings"))
+    except ValidationError as error:
+        raise InputError(f"bundle {manifest.name}: its settings are not known; give --config") from error
+
+
 def read_parent(registry: Registry, sums: Registry, ref: str, training: TrainingConfig | None) -> Parent:
     """Read what a refresh takes over.
 
@@ -108,10 +127,7 @@ def read_parent(registry: Registry, sums: Registry, ref: str, training: Training
     reader = open_bundle(registry.get(ref), feature_schema=FEATURE_SCHEMA)
     meta = reader.manifest.meta
     if training is None:
-        try:
-            training = TrainingConfig.model_validate(meta.get("settings"))
-        except ValidationError as error:
-            raise InputError(f"bundle {reader.name}: its settings are not known; give --config") from error
+        training = _settings_in(reader.manifest)
     n_before, grown_for, as_of_s = (meta.get(name) for name in ("n_positions", "ranker_from", "as_of_s"))
     return Parent(
         reader.name,

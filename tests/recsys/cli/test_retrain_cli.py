@@ -11,13 +11,14 @@ from typer.testing import CliRunner, Result
 from recsys.cli import retrain as module
 from recsys.cli.retrain import app
 from recsys.core.durable import locked_if_free
-from recsys.core.errors import ConflictError, NotFoundError
+from recsys.core.errors import ConflictError, IncompatibleBundleError, NotFoundError
 from recsys.data.folder import save_dataset
 from recsys.data.schema import Dataset
 from recsys.registry.local import LocalRegistry
 from recsys.rollout.state import Phase
 from recsys.rollout.traffic import first_document
 from recsys.rollout.traffic_file import FileTrafficStore
+from recsys.training.two_stage import TrainingConfig
 
 TINY = {
     "knowledge": {"recall": {"sequential": {"min_events": 2, "rank": 4}, "svd": {"n_factors": 3}}},
@@ -83,6 +84,21 @@ def test_without_a_bundle_to_begin_with_only_a_full_fit_is_possible(home: Path, 
     assert (told["parent"], told["counted"]) == (None, "everything")
 
 
+def test_a_bundle_of_other_features_is_begun_anew_where_that_is_allowed(
+    home: Path, yesterday: Path, simulated_folder: Path
+) -> None:
+    registry = LocalRegistry(home / "registry")
+    older = registry.publish(
+        lambda writer: writer.json("x", 1),
+        feature_schema="older",
+        created_s=0.0,
+        meta={"settings": TrainingConfig.model_validate(TINY).model_dump(mode="json")},
+    ).name
+    assert isinstance(call(yesterday, "--from-bundle", older).exception, IncompatibleBundleError)
+    told = answer(yesterday, "--from-bundle", older, "--full-if-none")
+    assert (told["parent"], told["counted"]) == (None, "everything")
+
+
 def test_a_canary_begins_where_the_traffic_document_is_a_file(
     home: Path, yesterday: Path, simulated_folder: Path
 ) -> None:
@@ -143,6 +159,7 @@ app()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["assembled", "keep_sums"])
 def test_who_is_killed_leaves_the_stable_bundle_and_its_sums_to_begin_with_again(
     home: Path, yesterday: Path, simulated_folder: Path, moment: str
