@@ -186,7 +186,7 @@ def refresh(
     date = datetime.fromtimestamp(now_s, UTC).date().isoformat()
     scores = {} if config.gate is None else _gate(log, items, now, ranker, training, config.gate, date)
     timer.step("pipeline")
-    model = _pipeline(log, items, now, ranker, training, on_step)
+    model = pipeline_over(log, items, now, ranker, training, on_step)
     timer.step("writing the bundle")
     fit_s = timer.seconds("sums", "ranker", "pipeline")
     meta = facts_of(log, model, training, key=key, data=dataset.name, fit_s=fit_s, gate=scores)
@@ -219,13 +219,13 @@ def _ranker_of(
     return grown(parent.model, dataset, parent.as_of_s, training, config.more_trees)
 
 
-def _pipeline(
+def pipeline_over(
     log: InteractionLog,
     items: pl.DataFrame,
     now: Counted,
     ranker: BoostedRanker | None,
     training: TrainingConfig,
-    on_step: Step,
+    on_step: Step = lambda _, __: None,
 ) -> TwoStage:
     """Return the pipeline over a log whose sums are ``now``; without a ranker one is grown."""
     on_step("recall: solving", 0.0)
@@ -259,7 +259,7 @@ def _gate(
 
     def refreshed(past: InteractionLog, catalogue: pl.DataFrame) -> TwoStage:
         then, _ = recounted(now, past, item_ids, config)
-        return _pipeline(past, catalogue, then, ranker, training, lambda _, __: None)
+        return pipeline_over(past, catalogue, then, ranker, training)
 
     return pass_with(refreshed, split, items, gate, date=date, seed=training.seed)
 

@@ -222,14 +222,14 @@ def test_the_gate_asks_recall_that_has_not_seen_the_answers(
 ) -> None:
     first = place.refresh(yesterday, None).bundle.name
     fitted: list[int] = []
-    pipeline = module._pipeline
+    pipeline = module.pipeline_over
 
     def noted(log: InteractionLog, *rest: object) -> TwoStage:
         fitted.append(len(log.item_rows))
         call: Callable[..., TwoStage] = pipeline
         return call(log, *rest)
 
-    monkeypatch.setattr(module, "_pipeline", noted)
+    monkeypatch.setattr(module, "pipeline_over", noted)
     done = place.refresh(simulated, first, RefreshConfig())
     assert set(done.gate) == {"popularity", "recent-popularity", "two-stage"}
     assert done.gate["two-stage"] > 0.0
