@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from deployments.chart.kubernetes_values import ChartModel, Resources
 from deployments.chart.placement import Placement
+from recsys.training.refresh import RankerOf
 from recsys.training.two_stage import TrainingConfig
 
 
@@ -22,6 +23,10 @@ class Training(Placement):
     """Commands of bash before it, for example to fetch the data; they see /data and /tmp."""
     data: str
     """Folder of the data set, on the volume or made by ``prepare``."""
+    refresh: bool
+    """Whether the stable bundle is made fresher, and not all fitted anew."""
+    ranker: RankerOf
+    """What becomes of its ranker then."""
     config: TrainingConfig
     """Settings that differ from the program's own."""
     channel: Literal["", "candidate", "stable"]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recsys.core.errors import ConflictError
+
 
 def sync_file(path: Path) -> None:
     """Wait until the content of a file, or the names in a folder, would survive a loss of power."""
@@ -45,6 +47,24 @@ def locked(path: Path) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked_if_free(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file ``path`` alone, or not at all; a holder that dies lets go.
+
+    Raises:
+        ConflictError: somebody else holds it; ``what`` names it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConflictError(what, "nobody else at it", "another process") from error
         yield
     finally:
         os.close(descriptor)

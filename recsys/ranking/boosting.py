@@ -70,6 +70,11 @@ class BoostedRanker:
         """Return the margin (log odds under the logistic objective) of each row, shape (rows,)."""
         return self.trees.score(matrix)
 
+    @property
+    def n_trees(self) -> int:
+        """How many trees there are."""
+        return self.booster.num_boosted_rounds()
+
     def importance(self) -> dict[str, float]:
         """Return the total gain of each feature that any tree uses."""
         gains = self.booster.get_score(importance_type="total_gain")
@@ -111,6 +116,7 @@ def fit_ranker(
     *,
     weights: NDArray[np.float32] | None = None,
     seed: int = 0,
+    onto: BoostedRanker | None = None,
     on_tree: Callable[[int], None] | None = None,
     watch: Watch | None = None,
 ) -> BoostedRanker:
@@ -123,6 +129,7 @@ def fit_ranker(
         config: settings.
         weights: shape (rows,), what each row counts; ranking objectives weigh questions alone and ignore it.
         seed: for the shares of rows and columns.
+        onto: its trees stay, and ``config.n_trees`` are added to them; None: they are all there are.
         on_tree: told the number of each finished tree.
         watch: rows to be scored now and then; whatever its ``look`` raises ends the growing.
     """
@@ -154,7 +161,8 @@ def fit_ranker(
         callbacks.append(_Told(on_tree))
     if watch is not None:
         callbacks.append(_Watched(watch))
-    booster = xgboost.train(parameters, data, config.n_trees, callbacks=callbacks)
+    before = None if onto is None else onto.booster
+    booster = xgboost.train(parameters, data, config.n_trees, callbacks=callbacks, xgb_model=before)
     return BoostedRanker(booster, Trees.of(booster))
 
 

@@ -22,6 +22,7 @@ from recsys.features.statistics import ItemStatistics, fit_statistics
 from recsys.features.users import UserBatch
 from recsys.recall.candidates import NOT_NAMED, Candidates
 from recsys.recall.neighbours import NeighbourTable
+from recsys.recall.sequential import SequentialSource
 from recsys.recall.sources import SOURCE_NAMES, RecallConfig, Sources, fit_sources
 from recsys.recall.transitions import TRANSITIONS_FOLDER, TransitionsConfig, fit_transitions
 from recsys.registry.bundle import BundleReader, BundleWriter
@@ -74,10 +75,11 @@ def fit_knowledge(
     config: KnowledgeConfig,
     *,
     seed: int = 0,
+    sequential: SequentialSource | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Knowledge:
-    """Fit the recall sources and the statistics on one log."""
-    sources = fit_sources(log, items, config.recall, seed=seed, on_step=on_step)
+    """Fit the recall sources and the statistics on one log; see :func:`recsys.recall.sources.fit_sources`."""
+    sources = fit_sources(log, items, config.recall, seed=seed, sequential=sequential, on_step=on_step)
     on_step("transitions")
     return Knowledge(sources, items, fit_statistics(log), fit_transitions(log, config.transitions))
 

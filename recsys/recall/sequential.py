@@ -1,9 +1,9 @@
 """What comes next: two decayed sums of the user's items, regressed in closed form on the next item.
 
 With x the two sums (time constants near 1.5 and 8 items) and y the next item, the weights W minimise ``sum
-|y - x W|^2 + ridge |W|^2``, so ``W = (X'X + ridge I)^-1 X'Y``. The moments X'X and X'Y come from pair
-counts per lag: a pair of items (i, j) of one user, j at or after i, appears in every later row with weights
-that form a geometric series, so nothing is materialised per row. W serves as it is, in 16 bits, when it is
+|y - x W|^2 + ridge |W|^2``, so ``W = (X'X + ridge I)^-1 X'Y``. The moments X'X and X'Y come from pairs of
+items (:mod:`recsys.recall.moments`), so nothing is materialised per row, and they can be brought up to date
+without reading everything again (:mod:`recsys.recall.counted`). W serves as it is, in 16 bits, when it is
 not too large (see ``next_weights``); else it is cut to a low rank and served by an inner-product index.
 
 Source: ridge regression on linear item-item models as in Steck, "Embarrassingly Shallow Autoencoders", WWW
@@ -18,13 +18,14 @@ import scipy.linalg
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
+from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.history import position_decay, weighted_sum
 from recsys.features.users import UserBatch
 from recsys.recall.index import IndexConfig, VectorIndex, build_index
+from recsys.recall.moments import Decays, Lives, Moments, add_lives, places_of
 from recsys.recall.next_weights import NextWeights, none_kept, quantised
-from recsys.recall.pairs import pairs_at_lag
 from recsys.recall.source import Ranked
 from recsys.registry.bundle import BundleReader, BundleWriter
 
@@ -53,12 +54,27 @@ class SequentialConfig(FrozenModel):
     max_exact_mb: NonNegativeFloat = 320.0
     """The full weights are kept, and name and score the items, when they are not larger than this."""
 
+    half_life_days: PositiveFloat | None = None
+    """Events this much older than the latest day count half; None: all count alike."""
+
     index: IndexConfig = IndexConfig()
     """The index over the right factors."""
 
     def length(self, which: int) -> int:
         """Return after how many items the sum ``which`` has forgotten one."""
         return int(np.ceil(-self.time_constants_items[which] * np.log(_NEGLIGIBLE)))
+
+    def decays(self) -> Decays:
+        """Return how the two sums forget."""
+        short, long = (float(np.exp(-1.0 / constant)) for constant in self.time_constants_items)
+        return Decays((short, long), (self.length(0), self.length(1)))
+
+    def row_weights(self, days: NDArray[np.int32], as_of_day: int) -> NDArray[np.float64]:
+        """Return what events of these days count on the day ``as_of_day``, shape of ``days``."""
+        if self.half_life_days is None:
+            return np.ones(len(days))
+        weights: NDArray[np.float64] = np.exp2((days - float(as_of_day)) / self.half_life_days)
+        return weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,92 +142,81 @@ class SequentialSource:
 
 def fit_sequential(log: InteractionLog, config: SequentialConfig, *, seed: int = 0) -> SequentialSource:
     """Regress the next item on the two decayed sums."""
-    head = _head(log, config)
-    head_of = np.full(log.n_items, len(head), dtype=np.int32)
-    head_of[head] = np.arange(len(head), dtype=np.int32)
-    weights = _ridge_weights(*_moments(log, head_of, len(head), config), config.ridge)
+    return solve_sequential(count_moments(log, config), log.n_items, config, seed=seed)
+
+
+def count_moments(log: InteractionLog, config: SequentialConfig) -> Moments:
+    """Return the sums of the regression over a whole log."""
+    days = days_of(log.times_s)
+    weights = config.row_weights(days, days.max(initial=0))
+    moments = Moments.none(head_of_log(log.item_rows, weights, log.n_items, config))
+    places = places_of(moments.item_rows, log.n_items)
+    add_lives(moments, Lives(log.offsets, places[log.item_rows], weights), config.decays())
+    return moments
+
+
+def solve_sequential(
+    moments: Moments, n_items: int, config: SequentialConfig, *, seed: int = 0
+) -> SequentialSource:
+    """Return the weights that the sums make, ready to serve.
+
+    Args:
+        moments: of a log, or of one that was brought up to date.
+        n_items: of the catalogue whose rows the sums speak of.
+        config: the ridge and the sizes.
+        seed: of the low-rank factors.
+    """
+    head = moments.item_rows
+    weights = _ridge_weights(*moments.system(), config.ridge)
     left, right = _low_rank(weights, config.rank, seed)
-    left_items = np.zeros((2, log.n_items, left.shape[1]), dtype=np.float32)
+    left_items = np.zeros((2, n_items, left.shape[1]), dtype=np.float32)
     left_items[:, head] = left.reshape(2, len(head), left.shape[1])
-    right_items = np.zeros((log.n_items, left.shape[1]), dtype=np.float32)
+    right_items = np.zeros((n_items, left.shape[1]), dtype=np.float32)
     right_items[head] = right
     index = build_index(right_items, config.index, seed=seed)
-    return SequentialSource(index, left_items, _exact(weights, head_of, head, config), config)
-
-
-def _exact(
-    weights: NDArray[np.float32], head_of: NDArray[np.int32], head: NDArray[np.intp], config: SequentialConfig
-) -> NextWeights:
-    items_of = head.astype(np.int32)
-    if 2 * weights.size > config.max_exact_mb * 2**20:  # bytes
-        return none_kept(2, head_of, items_of)
-    return quantised(weights.reshape(2, len(head), len(head)), head_of, items_of)
-
-
-def _head(log: InteractionLog, config: SequentialConfig) -> NDArray[np.intp]:
-    popularity = np.bincount(log.item_rows, minlength=log.n_items)
-    order = np.argsort(-popularity, kind="stable")[: config.max_items]
-    return np.sort(order[popularity[order] >= config.min_events])
-
-
-def _moments(
-    log: InteractionLog, head_of: NDArray[np.int32], n: int, config: SequentialConfig
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return X'X, shape (2n, 2n), and X'Y, shape (2n, n)."""
-    items = head_of[log.item_rows].astype(np.int64)
-    users = log.user_rows
-    rows_after = (
-        np.repeat(log.offsets[1:], log.lengths) - np.arange(len(items)) - 1
-    )  # rows that hold position j
-    decay = np.exp(-1.0 / np.array(config.time_constants_items))
-    gram = np.zeros((2, n + 1, 2, n + 1), dtype=np.float32)
-    cross = np.zeros((2, n + 1, n + 1), dtype=np.float32)
-    for a in range(2):
-        for lag in range(config.length(a) + 1):
-            earlier, later = pairs_at_lag(users, lag) if lag else (np.arange(len(items)),) * 2
-            if lag:
-                keys = items[earlier] * (n + 1) + items[later]
-                np.add.at(cross[a].reshape(-1), keys, np.float32(decay[a] ** (lag - 1)))
-            for b in range(2):
-                both = decay[a] * decay[b]
-                series = (1.0 - both ** rows_after[later]) / (1.0 - both) * decay[a] ** lag
-                _add_pair(gram, a, b, items[earlier], items[later], series, lag)
-    size = 2 * n
-    return (
-        np.ascontiguousarray(gram[:, :n, :, :n]).reshape(size, size),
-        np.ascontiguousarray(cross[:, :n, :n]).reshape(size, n),
+    return SequentialSource(
+        index, left_items, _exact(weights, places_of(head, n_items), head, config), config
     )
 
 
-def _add_pair(
-    gram: NDArray[np.float32],
-    a: int,
-    b: int,
-    earlier: NDArray[np.int64],
-    later: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    lag: int,
-) -> None:
-    """Add pairs, the earlier item in sum ``a`` and the later one in sum ``b``, and their mirror."""
-    stride = gram.shape[1]
-    flat = gram.reshape(-1)
-    forward = ((a * stride + earlier) * 2 + b) * stride + later
-    np.add.at(flat, forward, weights.astype(np.float32))
-    if lag:
-        mirrored = ((b * stride + later) * 2 + a) * stride + earlier
-        np.add.at(flat, mirrored, weights.astype(np.float32))
+def days_of(times_s: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Return the day of each moment, counted from 1970, UTC."""
+    return np.floor(times_s / SECONDS_PER_DAY).astype(np.int32)
+
+
+def head_of_log(
+    item_rows: NDArray[np.int32], weights: NDArray[np.float64], n_items: int, config: SequentialConfig
+) -> NDArray[np.int32]:
+    """Return the rows of the items that take part, rising: the most popular with enough events."""
+    popularity = np.bincount(item_rows, weights, minlength=n_items)
+    order = np.argsort(-popularity, kind="stable")[: config.max_items]
+    return np.sort(order[popularity[order] >= config.min_events]).astype(np.int32)
+
+
+def _exact(
+    weights: NDArray[np.float32],
+    head_of: NDArray[np.int32],
+    head: NDArray[np.int32],
+    config: SequentialConfig,
+) -> NextWeights:
+    if 2 * weights.size > config.max_exact_mb * 2**20:  # bytes
+        return none_kept(2, head_of, head)
+    return quantised(weights.reshape(2, len(head), len(head)), head_of, head)
 
 
 def _ridge_weights(
     gram: NDArray[np.float32], cross: NDArray[np.float32], ridge: float
 ) -> NDArray[np.float32]:
-    """Solve in single precision: the ridge keeps the problem well conditioned, and it takes half the time."""
+    """Solve in single precision: the ridge keeps the problem well conditioned, and it takes half the time.
+
+    Of ``gram`` the lower half is read; both are overwritten.
+    """
     gram[np.diag_indices_from(gram)] += ridge
     if gram.size == 0:
         return cross
     factor = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
     solved = scipy.linalg.cho_solve(factor, cross, overwrite_b=True, check_finite=False)
-    return np.asarray(solved, dtype=np.float32)
+    return np.ascontiguousarray(solved, dtype=np.float32)
 
 
 def _low_rank(

@@ -91,6 +91,7 @@ def fit_sources(
     config: RecallConfig,
     *,
     seed: int = 0,
+    sequential: SequentialSource | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Sources:
     """Fit every source on the same log.
@@ -100,10 +101,12 @@ def fit_sources(
         items: the catalogue.
         config: settings.
         seed: for the sources that start from random numbers.
+        sequential: of the same log, when sums that were kept have made it already; None: it is fitted.
         on_step: told the name of each source before it is fitted.
     """
     on_step("sequential")
-    sequential = fit_sequential(log, config.sequential, seed=seed)
+    if sequential is None:
+        sequential = fit_sequential(log, config.sequential, seed=seed)
     on_step("passages")
     passages = fit_passages(log, config.passages, seed=seed)
     on_step("covisitation")

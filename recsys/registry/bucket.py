@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -75,6 +75,11 @@ class Bucket:
         """Upload a file, in parts when it is large."""
         with self._reaching():
             obstore.put(self._store, path, source)
+
+    def delete(self, paths: list[str]) -> None:
+        """Remove objects; those that are not there are no error."""
+        with self._reaching(), suppress(FileNotFoundError):
+            obstore.delete(self._store, paths)
 
     def swap(self, path: str, data: bytes, version: "UpdateVersion | None") -> bool:
         """Replace an object if it is of this version (None: if there is none); return whether it was."""

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from recsys.core.durable import locked, replace_durably
+from recsys.core.durable import locked, replace_durably, sync_file
 from recsys.registry.bundle import BundleWriter
 from recsys.registry.channels import Channels, channels_of, to_bytes
 from recsys.registry.manifest import NAME_PATTERN, Manifest
 from recsys.registry.named import NamedBundles
+from recsys.registry.staging import staging_folder
 from recsys.registry.writer import BundleRef, write_bundle
 
 
@@ -66,6 +67,11 @@ class LocalRegistry(NamedBundles):
             if after is not before:
                 replace_durably(self._channels, to_bytes(after))
         return after
+
+    def _remove(self, name: str) -> None:
+        with staging_folder(self._bundles) as folder:  # what a killed process leaves is swept by the next
+            (self._bundles / name).rename(folder)
+            sync_file(self._bundles)
 
     def _names(self) -> tuple[str, ...]:
         if not self._bundles.is_dir():

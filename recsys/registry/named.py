@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
-from recsys.core.errors import BundleError, CorruptBundleError, FieldError, NotFoundError
+from recsys.core.errors import BundleError, ConflictError, CorruptBundleError, FieldError, NotFoundError
 from recsys.registry import channels as moves
 from recsys.registry.channels import CHANNELS, Channels
 from recsys.registry.manifest import MANIFEST_FILE, Manifest
@@ -28,6 +28,10 @@ class NamedBundles(ABC):
     @abstractmethod
     def _read_manifest(self, name: str) -> Manifest:
         """Read and check the manifest of a bundle."""
+
+    @abstractmethod
+    def _remove(self, name: str) -> None:
+        """Remove a bundle; what is left after a crash is no bundle any more."""
 
     @abstractmethod
     def _change(self, change: Callable[[Channels], Channels]) -> Channels:
@@ -77,6 +81,20 @@ class NamedBundles(ABC):
             return after
 
         return self._change(change)
+
+    def remove(self, ref: str) -> str:
+        """Remove a bundle that no channel names; who has it open keeps it. Return its name.
+
+        Raises:
+            ConflictError: a channel names it.
+            FieldError: several bundles begin with ``ref``.
+            NotFoundError: there is no such bundle.
+        """
+        bundle = self.resolve(ref)
+        if naming := self.channels().naming(bundle):
+            raise ConflictError(f"bundle {bundle}", "one that no channel names", f"it in {', '.join(naming)}")
+        self._remove(bundle)
+        return bundle
 
     def _infos(self, names: Sequence[str]) -> Sequence[BundleInfo]:
         return [self._info(name) for name in names]

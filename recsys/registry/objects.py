@@ -110,6 +110,11 @@ class ObjectRegistry(NamedBundles):
         found = map(_MANIFEST.match, self._bucket.paths("bundles"))
         return tuple(sorted(match[1] for match in found if match))
 
+    def _remove(self, name: str) -> None:
+        self._bucket.delete([f"bundles/{name}/{MANIFEST_FILE}"])  # from here on it is none
+        self._bucket.delete(self._bucket.paths(f"bundles/{name}"))
+        shutil.rmtree(self._cache / name, ignore_errors=True)
+
     def _manifest_bytes(self, name: str) -> bytes:
         found = self._bucket.read(f"bundles/{name}/{MANIFEST_FILE}")
         if found is None:

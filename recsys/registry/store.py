@@ -48,6 +48,10 @@ class Registry(Protocol):
         """Return a folder that holds the bundle; open_bundle verifies it."""
         ...
 
+    def remove(self, ref: str) -> str:
+        """Remove a bundle that no channel names, else ConflictError; return its name."""
+        ...
+
     def list(self) -> list[BundleInfo]:
         """Return all bundles, the newest first, those that cannot be read at the end."""
         ...

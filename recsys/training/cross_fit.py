@@ -117,6 +117,33 @@ def cross_fit(
     return _joined(parts)
 
 
+def rows_at(
+    log: InteractionLog,
+    known: Knowledge,
+    asked: Questions,
+    knowledge_config: KnowledgeConfig,
+    config: CrossFitConfig,
+    *,
+    seed: int,
+) -> TrainingRows:
+    """Return the rows of questions whose answers ``known`` has not seen.
+
+    Args:
+        log: with questions and answers, in the rows of the catalogue that ``known`` was fitted on.
+        known: fitted on other users, or on what was before.
+        asked: any number of them; of more than ``config.max_questions`` a draw.
+        knowledge_config: the quotas of the candidates.
+        config: candidates and rows per question.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    if len(asked) > config.max_questions:
+        drawn = np.sort(rng.choice(len(asked), config.max_questions, replace=False))
+        asked = Questions(asked.users[drawn], asked.stops[drawn])
+    batches = _batches(asked, config.batch_users)
+    return _joined([_rows_of(log, known, batch, knowledge_config, config, rng) for batch in batches])
+
+
 def _folds(
     log: InteractionLog, n_positions: int, config: CrossFitConfig, rng: np.random.Generator
 ) -> list[NDArray[np.bool_]]:

@@ -1,6 +1,7 @@
 """From a data set to a bundle in the registry."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ from pydantic import JsonValue
 
 from recsys.core.errors import InputError
 from recsys.core.hashing import digest_bytes
-from recsys.data.log import Vocabulary, encode
+from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.matrix import FEATURE_SCHEMA
@@ -79,20 +80,35 @@ def train(
     model = fit_two_stage(log, dataset.items, config, on_step=on_step)
     fitted = time.perf_counter()
     on_step("writing the bundle", 0.0)
+    meta = facts_of(log, model, config, key=key, data=dataset.name, fit_s=fitted - started, gate=scores)
+    bundle = registry.publish(model.save, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
+    return Trained(bundle, model, fitted - started, time.perf_counter() - fitted)
+
+
+def facts_of(
+    log: InteractionLog,
+    model: TwoStage,
+    config: TrainingConfig,
+    *,
+    key: str,
+    data: str,
+    fit_s: float,
+    gate: Mapping[str, float],
+) -> dict[str, JsonValue]:
+    """Return what a bundle's manifest says of its making."""
     settings: JsonValue = orjson.loads(config.model_dump_json())
-    meta: dict[str, JsonValue] = {
+    return {
         "training_key": key,
-        "data": dataset.name,
+        "data": data,
         "n_users": log.n_users,
         "n_items": log.n_items,
         "n_positions": len(log.item_rows),
-        "fit_s": round(fitted - started, 1),
-        "gate": dict(scores),
+        "as_of_s": float(log.times_s.max(initial=0.0)),
+        "fit_s": round(fit_s, 1),
+        "gate": dict(gate),
         "index_recall": {
             name: getattr(model.recall.sources, name).index.measured_recall
             for name in ("sequential", "svd", "tags")
         },
         "settings": settings,
     }
-    bundle = registry.publish(model.save, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
-    return Trained(bundle, model, fitted - started, time.perf_counter() - fitted)

@@ -12,6 +12,7 @@ from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
 from recsys.ranking.boosting import BoostedRanker, BoostingConfig, fit_ranker
 from recsys.ranking.matrix import Knowledge, KnowledgeConfig, fit_knowledge
+from recsys.recall.sequential import SequentialSource
 from recsys.reranking.cost import costs_of
 from recsys.reranking.posterior import fit_interest
 from recsys.reranking.rerank import RerankingConfig
@@ -72,12 +73,21 @@ def training_rows(
 
 
 def serving_knowledge(
-    log: InteractionLog, items: pl.DataFrame, config: TrainingConfig, *, on_step: Step = lambda _, __: None
+    log: InteractionLog,
+    items: pl.DataFrame,
+    config: TrainingConfig,
+    *,
+    sequential: SequentialSource | None = None,
+    on_step: Step = lambda _, __: None,
 ) -> Knowledge:
-    """Return what is known when serving: everything is fitted on everybody."""
-    table = fit_items(items, max_tags=config.max_tags)
+    """Return what is known when serving: everything is fitted on everybody, but what was made already."""
     return fit_knowledge(
-        log, table, config.knowledge, seed=config.seed, on_step=lambda name: on_step(f"recall: {name}", 0.0)
+        log,
+        fit_items(items, max_tags=config.max_tags),
+        config.knowledge,
+        seed=config.seed,
+        sequential=sequential,
+        on_step=lambda name: on_step(f"recall: {name}", 0.0),
     )
 
 

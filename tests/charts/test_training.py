@@ -48,6 +48,17 @@ def test_what_fetches_the_data_comes_first_and_its_failure_is_the_jobs(rendered:
     assert "--data=/data/set" in arguments
 
 
+def test_a_refresh_begins_with_the_stable_bundle_and_from_scratch_where_there_is_none(
+    rendered: Rendered,
+) -> None:
+    container = container_of(rendered("--set", f"{DAILY},training.refresh=true,training.ranker=continue"))
+    assert container["command"] == ["marquee", "retrain"]
+    wanted = {"--from-bundle=stable", "--full-if-none", "--ranker=continue", "--channel=candidate"}
+    assert wanted <= set(container["args"])
+    prepared = rendered("--set", f"{DAILY},training.refresh=true", "--set-string", "training.prepare=fetch")
+    assert 'exec marquee retrain "$@"' in container_of(prepared)["args"][0]
+
+
 def test_settings_are_the_programs_own(rendered: Rendered) -> None:
     objects = rendered("--set", DAILY, "--set-json", 'training.config={"n_candidates": 300}')
     written = objects["ConfigMap", "mq-marquee-training"]["data"]["config.json"]
@@ -61,6 +72,7 @@ def test_settings_are_the_programs_own(rendered: Rendered) -> None:
         ("training.schedule=tomorrow", "training/schedule"),
         ("training.config.n_candidate=3", "n_candidate"),
         ("training.channel=previous", "training/channel"),
+        ("training.ranker=bend", "training/ranker"),
     ],
 )
 def test_a_training_that_could_not_be_is_refused(refusal: Callable[..., str], given: str, named: str) -> None:

@@ -133,6 +133,28 @@ def test_a_bundle_under_the_name_of_another_is_refused(place: Place, registry: R
         place.open("b").get(alien)
 
 
+def test_a_bundle_that_is_removed_is_gone_and_the_others_stay(place: Place, registry: Registry) -> None:
+    heat, alien = publish(registry, "Heat"), publish(registry, "Alien")
+    opened = open_bundle(registry.get(heat), feature_schema="f1")
+    assert registry.remove(heat[:8]) == heat
+    assert [info.name for info in place.open("b").list()] == [alien]
+    with pytest.raises(NotFoundError):
+        registry.get(heat)
+    with pytest.raises(NotFoundError):
+        registry.remove(heat)
+    assert opened.name == heat
+    assert publish(registry, "Heat") == heat  # and it can come again
+    assert registry.get(heat).is_dir()
+
+
+def test_a_bundle_that_a_channel_names_is_not_removed(registry: Registry) -> None:
+    heat = publish(registry, "Heat")
+    registry.promote(heat, "candidate", expected=None, by="ada", now_s=0.0)
+    with pytest.raises(ConflictError, match="candidate"):
+        registry.remove("candidate")
+    assert registry.resolve("candidate") == heat
+
+
 def test_a_registry_in_which_nothing_was_written_is_empty(registry: Registry) -> None:
     assert registry.list() == []
     assert registry.channels().version == 0
