@@ -12,6 +12,7 @@ from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.items import ItemTable
 from recsys.features.users import NO_ITEM, UserBatch
+from recsys.recall.bilinear import BilinearConfig, BilinearSource, fit_bilinear
 from recsys.recall.blend import blend
 from recsys.recall.candidates import Candidates
 from recsys.recall.covisitation import CovisitationConfig, CovisitationSource, fit_covisitation
@@ -27,6 +28,7 @@ class Quotas(FrozenModel):
     """Shares of the candidates; a source names up to twice its share, to fill what others leave open."""
 
     sequential: PositiveInt = 60
+    bilinear: PositiveInt = 60
     passages: PositiveInt = 60
     covisitation: PositiveInt = 60
     svd: PositiveInt = 30
@@ -42,6 +44,7 @@ class RecallConfig(FrozenModel):
     """Settings of every source, and how many items each may name."""
 
     sequential: SequentialConfig = SequentialConfig()
+    bilinear: BilinearConfig = BilinearConfig()
     passages: PassagesConfig = PassagesConfig()
     covisitation: CovisitationConfig = CovisitationConfig()
     svd: SvdConfig = SvdConfig()
@@ -55,6 +58,7 @@ class Sources:
     """Every source, fitted on the same log."""
 
     sequential: SequentialSource
+    bilinear: BilinearSource
     passages: PassagesSource
     covisitation: CovisitationSource
     svd: SvdSource
@@ -71,6 +75,7 @@ class Sources:
         """Read every source back."""
         return cls(
             SequentialSource.load(reader),
+            BilinearSource.load(reader),
             PassagesSource.load(reader),
             CovisitationSource.load(reader),
             SvdSource.load(reader),
@@ -104,6 +109,8 @@ def fit_sources(
     """
     on_step("sequential")
     sequential = fit_sequential(log, config.sequential, seed=seed)
+    on_step("bilinear")
+    bilinear = fit_bilinear(log, config.bilinear, seed=seed)
     on_step("passages")
     passages = fit_passages(log, config.passages, seed=seed)
     on_step("covisitation")
@@ -114,7 +121,7 @@ def fit_sources(
     tags = fit_tags(items, config.tags)
     on_step("popularity")
     popularity = fit_popularity_source(log, config.popularity)
-    return Sources(sequential, passages, covisitation, svd, tags, popularity)
+    return Sources(sequential, bilinear, passages, covisitation, svd, tags, popularity)
 
 
 def name_candidates(

@@ -12,8 +12,10 @@ from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
 from recsys.features.items import fit_items
 from recsys.features.users import NO_ITEM, UserBatch, batch_at
+from recsys.recall.bilinear import BilinearConfig, BilinearSource
 from recsys.recall.covisitation import CovisitationSource
 from recsys.recall.index import IndexConfig
+from recsys.recall.learning import LearningConfig
 from recsys.recall.passages import PassagesSource
 from recsys.recall.popularity import PopularitySource
 from recsys.recall.sequential import SequentialConfig, SequentialSource
@@ -33,6 +35,7 @@ class Loads(Protocol):
 
 SOURCES: Mapping[str, Loads] = {
     "sequential": SequentialSource,
+    "bilinear": BilinearSource,
     "passages": PassagesSource,
     "covisitation": CovisitationSource,
     "svd": SvdSource,
@@ -40,11 +43,17 @@ SOURCES: Mapping[str, Loads] = {
     "popularity": PopularitySource,
 }
 GRAPH = IndexConfig(flat_up_to_items=10)
+FEW_STEPS = LearningConfig(n_dimensions=8, n_epochs=2)
 CONFIGS = {
-    "flat": RecallConfig(svd=SvdConfig(n_factors=6), sequential=SequentialConfig(min_events=2, rank=8)),
+    "flat": RecallConfig(
+        svd=SvdConfig(n_factors=6),
+        sequential=SequentialConfig(min_events=2, rank=8),
+        bilinear=BilinearConfig(min_events=2, learning=FEW_STEPS),
+    ),
     "graph": RecallConfig(
         svd=SvdConfig(n_factors=6, index=GRAPH),
         sequential=SequentialConfig(min_events=2, rank=8, index=GRAPH),
+        bilinear=BilinearConfig(min_events=2, learning=FEW_STEPS, index=GRAPH),
         tags=TagsConfig(index=GRAPH),
     ),
 }
@@ -81,7 +90,7 @@ def test_the_table_holds_every_source() -> None:
 
 
 def test_one_set_of_sources_searches_exactly_and_the_other_a_graph(world: World) -> None:
-    for name in ("sequential", "svd", "tags"):
+    for name in ("sequential", "bilinear", "svd", "tags"):
         assert getattr(world.sources["flat"], name).index.graph is None, name
         assert isinstance(getattr(world.sources["graph"], name).index.graph, faiss.IndexHNSW), name
 
