@@ -10,6 +10,7 @@ Modelling", ICML 2007, with decayed sums for its table of positions. See ``learn
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -18,14 +19,16 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
-from recsys.features.history import position_decay, weighted_sum
-from recsys.features.users import HISTORY_LENGTH, UserBatch
+from recsys.features.history import position_decay
+from recsys.features.users import HISTORY_LENGTH, NO_ITEM, UserBatch
+from recsys.recall.choice_loss import add_histories
 from recsys.recall.index import IndexConfig, VectorIndex, build_index
-from recsys.recall.learning import ChoiceVectors, LearningConfig, learn_choices
+from recsys.recall.learning import LearningConfig, learn_choices
 from recsys.recall.source import Ranked
 from recsys.registry.bundle import BundleReader, BundleWriter
 
 _FOLDER = "recall/bilinear"
+_NEGLIGIBLE = 5e-3  # places of a history whose weight has fallen below this are not read
 
 
 class BilinearConfig(FrozenModel):
@@ -48,7 +51,15 @@ class BilinearConfig(FrozenModel):
 
     def decays(self) -> NDArray[np.float32]:
         """Return what an item counts in each sum by its place, shape (sums, HISTORY_LENGTH)."""
-        return np.stack([position_decay(constant, HISTORY_LENGTH) for constant in self.time_constants_items])
+        return _decays(self.time_constants_items)
+
+
+@lru_cache(maxsize=64)
+def _decays(time_constants_items: tuple[float, ...]) -> NDArray[np.float32]:
+    decays = np.stack([position_decay(constant, HISTORY_LENGTH) for constant in time_constants_items])
+    decays[decays < _NEGLIGIBLE] = 0.0
+    decays.flags.writeable = False  # one array for everybody
+    return decays
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +67,15 @@ class BilinearSource:
     """Inner product of an item's vector, its bias behind it, and the user's vector with a 1 behind it."""
 
     index: VectorIndex  # shape (items, dimensions + 1); zeros for items that take no part
-    left: NDArray[np.float32]  # shape (sums, items, dimensions + 1): what an item adds to the user, 0 at last
+    left: NDArray[np.float32]  # shape (sums, head, dimensions + 1): what an item adds to the user, 0 at last
+    place_of: NDArray[np.int32]  # shape (items + 1,): place among those that take part, else NO_ITEM
     config: BilinearConfig
     name: str = "bilinear"
 
     def _vectors(self, users: UserBatch) -> NDArray[np.float32]:
         vectors = np.zeros((len(users), self.left.shape[2]), dtype=np.float32)
-        for left, decay in zip(self.left, self.config.decays(), strict=True):
-            vectors += weighted_sum(users, left, decay)
+        places = self.place_of[users.history_rows]  # the last entry is for NO_ITEM
+        add_histories(places, self.config.decays(), self.left, vectors)
         vectors[:, -1] = vectors.any(axis=1)  # nothing is known of whom no item speaks
         return vectors
 
@@ -79,6 +91,7 @@ class BilinearSource:
         """Write under ``recall/bilinear/``."""
         self.index.save(writer, _FOLDER)
         writer.array(f"{_FOLDER}/left", self.left)
+        writer.array(f"{_FOLDER}/place_of", self.place_of)
         writer.json(f"{_FOLDER}/config", self.config.model_dump())
 
     @classmethod
@@ -87,6 +100,7 @@ class BilinearSource:
         return cls(
             VectorIndex.load(reader, _FOLDER),
             reader.array(f"{_FOLDER}/left"),
+            reader.array(f"{_FOLDER}/place_of"),
             BilinearConfig.model_validate(reader.json(f"{_FOLDER}/config")),
         )
 
@@ -96,20 +110,12 @@ def fit_bilinear(log: InteractionLog, config: BilinearConfig, *, seed: int = 0) 
     popularity = np.bincount(log.item_rows, minlength=log.n_items)
     order = np.argsort(-popularity, kind="stable")[: config.max_items]
     head = np.sort(order[popularity[order] >= config.min_events])
-    place_of = np.full(log.n_items, -1, dtype=np.int32)
+    place_of = np.full(log.n_items + 1, NO_ITEM, dtype=np.int32)
     place_of[head] = np.arange(len(head), dtype=np.int32)
     learned = learn_choices(
         place_of[log.item_rows], log.offsets, len(head), config.decays(), config.learning, seed=seed
     )
-    return _source(learned, head, log.n_items, config)
-
-
-def _source(
-    learned: ChoiceVectors, head: NDArray[np.intp], n_items: int, config: BilinearConfig
-) -> BilinearSource:
-    n_sums, _, n_dimensions = learned.left.shape
-    left = np.zeros((n_sums, n_items, n_dimensions + 1), dtype=np.float32)
-    left[:, head, :-1] = learned.left
-    right = np.zeros((n_items, n_dimensions + 1), dtype=np.float32)
+    left = np.concatenate([learned.left, np.zeros_like(learned.left[:, :, :1])], axis=2)
+    right = np.zeros((log.n_items, left.shape[2]), dtype=np.float32)
     right[head, :-1], right[head, -1] = learned.right, learned.bias
-    return BilinearSource(build_index(right, config.index), left, config)
+    return BilinearSource(build_index(right, config.index, seed=seed), left, place_of, config)

@@ -23,7 +23,6 @@ from recsys.features.users import NO_ITEM
 from recsys.recall.adamw import Parameter
 from recsys.recall.choice_loss import add_histories, choice_gradient, histories_at, spread_to_histories
 
-_NEGLIGIBLE = 5e-3  # places of a history whose weight has fallen below this are not read
 _START = 0.05  # standard deviation of the first vectors
 
 Rows = NDArray[np.int32]
@@ -39,8 +38,8 @@ class LearningConfig(FrozenModel):
     n_epochs: PositiveInt = 10
     """How often every position is asked."""
 
-    max_questions: PositiveInt = 20_000_000
-    """Learning ends after so many questions, with fewer epochs where there are more positions."""
+    max_questions: PositiveInt = 5_000_000
+    """Learning ends after so many questions: fewer epochs of a large log, a part of a very large one."""
 
     questions_per_step: PositiveInt = 512
     """Questions between two steps."""
@@ -119,8 +118,7 @@ class _Learner:
         right = Parameter.starting_at(rng.normal(0.0, _START, (n_items, size)), decay)
         log_odds = np.log((counts + 0.5) / max(1, counts.sum()))
         bias = Parameter.starting_at(log_odds - log_odds.mean() if n_items else log_odds, 0.0)
-        read = np.where(decays < _NEGLIGIBLE, np.float32(0.0), decays)
-        return cls(left, right, bias, read, Draw.of(counts, config), config)
+        return cls(left, right, bias, decays, Draw.of(counts, config), config)
 
     def step(
         self, histories: Rows, answers: Rows, rng: np.random.Generator, number: int, rate: float
@@ -158,7 +156,8 @@ def learn_choices(
         item_rows: shape (positions,), each user's items from old to new, NO_ITEM for those that take no part.
         offsets: shape (users + 1,), user ``u`` owns the positions ``offsets[u]:offsets[u + 1]``.
         n_items: how many items take part.
-        decays: shape (sums, length), the weight of a history's places in each sum, the latest first.
+        decays: shape (sums, length), the weight of a history's places in each sum, 0.0 where one is not
+            read, the latest place first.
         config: sizes and steps.
         seed: of the start, the order of the questions and every draw.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
@@ -25,15 +25,19 @@ from recsys.registry.bundle import BundleReader, BundleWriter
 
 
 class Quotas(FrozenModel):
-    """Shares of the candidates; a source names up to twice its share, to fill what others leave open."""
+    """Shares of the candidates; a source names up to twice its share, to fill what others leave open.
 
-    sequential: PositiveInt = 60
-    bilinear: PositiveInt = 60
-    passages: PositiveInt = 60
-    covisitation: PositiveInt = 60
-    svd: PositiveInt = 30
-    tags: PositiveInt = 20
+    With a share of 0 a source is not asked for candidates; it still scores those of the others.
+    """
+
+    sequential: NonNegativeInt = 30
+    bilinear: NonNegativeInt = 120
+    passages: NonNegativeInt = 60
+    covisitation: NonNegativeInt = 20
+    svd: NonNegativeInt = 0
+    tags: NonNegativeInt = 20
     popularity: PositiveInt = 30
+    """More than 0: popular items fill what the others leave open."""
 
     def as_tuple(self) -> tuple[int, ...]:
         """Return the quotas in the order of :data:`SOURCE_NAMES`."""
@@ -135,12 +139,15 @@ def name_candidates(
         sources: the sources.
         users: who asks.
         n: candidates per user; the quotas are stretched to it.
-        quotas: share of each source.
+        quotas: share of each source; one without a share is not asked.
         blocked: shape (users, items), True where the item must not be named.
     """
     shares = quotas.as_tuple()
+    none = np.zeros((len(users), 0), dtype=np.int32)
     named = [
         getattr(sources, name).search(users, math.ceil(2 * share * n / sum(shares)), blocked).item_rows
+        if share
+        else none
         for name, share in zip(SOURCE_NAMES, shares, strict=True)
     ]
     candidates = blend(named, shares, n)

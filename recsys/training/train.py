@@ -90,7 +90,7 @@ def train(
         "gate": dict(scores),
         "index_recall": {
             name: getattr(model.recall.sources, name).index.measured_recall
-            for name in ("sequential", "svd", "tags")
+            for name in ("sequential", "bilinear", "svd", "tags")
         },
         "settings": settings,
     }
