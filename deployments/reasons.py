@@ -4,6 +4,7 @@ from deployments.showcase import Showcase
 
 _SENTENCES = {
     "sequential": "people who chose {latest} chose this soon after",
+    "bilinear": "what is chosen next most often after what you chose lately, {latest} last",
     "passages": "people who chose what you chose lately, {latest} last, went on to this",
     "covisitation": "often chosen by people who chose {latest}",
     "svd": "liked by people with a taste like yours",

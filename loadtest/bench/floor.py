@@ -18,7 +18,7 @@ from recsys.registry.reader import open_bundle
 
 _SESSION = 5
 _REPEATS = 5
-_FAISS_SOURCES = ("sequential", "svd", "tags")
+_FAISS_SOURCES = ("sequential", "bilinear", "tags")
 
 
 class Floor(TypedDict):

@@ -120,11 +120,12 @@ def _from_sources(
     yield "sequential_short", short
     yield "sequential_long", long
     yield "sequential", short + long
+    yield "bilinear", sources.bilinear.score(users, rows)
     near, far, before = sources.passages.parts(users, rows)
     yield "passages_near", near
     yield "passages_before", before
     yield "passages", far
-    for name in SOURCE_NAMES[2:]:
+    for name in SOURCE_NAMES[3:]:
         yield name, getattr(sources, name).score(users, rows)
     ranks = candidates.source_ranks
     for column, name in enumerate(SOURCE_NAMES):
@@ -152,9 +153,10 @@ FEATURES: tuple[str, ...] = (
     "sequential_short",
     "sequential_long",
     "sequential",
+    "bilinear",
     "passages_near",
     "passages_before",
-    *SOURCE_NAMES[1:],
+    *SOURCE_NAMES[2:],
     *(f"{name}_rank" for name in SOURCE_NAMES),
     "n_sources",
     *(f"transition_from_{back}" for back in range(3)),
@@ -180,7 +182,7 @@ FEATURE_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "sequential": ("sequential_short", "sequential_long", "sequential", "sequential_rank"),
         "passages": ("passages_near", "passages_before", "passages", "passages_rank"),
-        **{name: (name, f"{name}_rank") for name in ("covisitation", "svd", "tags")},
+        **{name: (name, f"{name}_rank") for name in ("bilinear", "covisitation", "svd", "tags")},
         "ranks": (*(f"{name}_rank" for name in SOURCE_NAMES), "n_sources"),
         "transitions": tuple(f"transition_from_{back}" for back in range(3)),
         "popularity": (

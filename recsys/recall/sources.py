@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.items import ItemTable
 from recsys.features.users import NO_ITEM, UserBatch
+from recsys.recall.bilinear import BilinearConfig, BilinearSource, fit_bilinear
 from recsys.recall.blend import blend
 from recsys.recall.candidates import Candidates
 from recsys.recall.covisitation import CovisitationConfig, CovisitationSource, fit_covisitation
@@ -24,14 +25,19 @@ from recsys.registry.bundle import BundleReader, BundleWriter
 
 
 class Quotas(FrozenModel):
-    """Shares of the candidates; a source names up to twice its share, to fill what others leave open."""
+    """Shares of the candidates; a source names up to twice its share, to fill what others leave open.
 
-    sequential: PositiveInt = 60
-    passages: PositiveInt = 60
-    covisitation: PositiveInt = 60
-    svd: PositiveInt = 30
-    tags: PositiveInt = 20
+    With a share of 0 a source is not asked for candidates; it still scores those of the others.
+    """
+
+    sequential: NonNegativeInt = 30
+    bilinear: NonNegativeInt = 120
+    passages: NonNegativeInt = 60
+    covisitation: NonNegativeInt = 20
+    svd: NonNegativeInt = 0
+    tags: NonNegativeInt = 20
     popularity: PositiveInt = 30
+    """More than 0: popular items fill what the others leave open."""
 
     def as_tuple(self) -> tuple[int, ...]:
         """Return the quotas in the order of :data:`SOURCE_NAMES`."""
@@ -42,6 +48,7 @@ class RecallConfig(FrozenModel):
     """Settings of every source, and how many items each may name."""
 
     sequential: SequentialConfig = SequentialConfig()
+    bilinear: BilinearConfig = BilinearConfig()
     passages: PassagesConfig = PassagesConfig()
     covisitation: CovisitationConfig = CovisitationConfig()
     svd: SvdConfig = SvdConfig()
@@ -55,6 +62,7 @@ class Sources:
     """Every source, fitted on the same log."""
 
     sequential: SequentialSource
+    bilinear: BilinearSource
     passages: PassagesSource
     covisitation: CovisitationSource
     svd: SvdSource
@@ -71,6 +79,7 @@ class Sources:
         """Read every source back."""
         return cls(
             SequentialSource.load(reader),
+            BilinearSource.load(reader),
             PassagesSource.load(reader),
             CovisitationSource.load(reader),
             SvdSource.load(reader),
@@ -107,6 +116,8 @@ def fit_sources(
     on_step("sequential")
     if sequential is None:
         sequential = fit_sequential(log, config.sequential, seed=seed)
+    on_step("bilinear")
+    bilinear = fit_bilinear(log, config.bilinear, seed=seed)
     on_step("passages")
     passages = fit_passages(log, config.passages, seed=seed)
     on_step("covisitation")
@@ -117,7 +128,7 @@ def fit_sources(
     tags = fit_tags(items, config.tags)
     on_step("popularity")
     popularity = fit_popularity_source(log, config.popularity)
-    return Sources(sequential, passages, covisitation, svd, tags, popularity)
+    return Sources(sequential, bilinear, passages, covisitation, svd, tags, popularity)
 
 
 def name_candidates(
@@ -131,12 +142,15 @@ def name_candidates(
         sources: the sources.
         users: who asks.
         n: candidates per user; the quotas are stretched to it.
-        quotas: share of each source.
+        quotas: share of each source; one without a share is not asked.
         blocked: shape (users, items), True where the item must not be named.
     """
     shares = quotas.as_tuple()
+    none = np.zeros((len(users), 0), dtype=np.int32)
     named = [
         getattr(sources, name).search(users, math.ceil(2 * share * n / sum(shares)), blocked).item_rows
+        if share
+        else none
         for name, share in zip(SOURCE_NAMES, shares, strict=True)
     ]
     candidates = blend(named, shares, n)

@@ -108,7 +108,7 @@ def facts_of(
         "gate": dict(gate),
         "index_recall": {
             name: getattr(model.recall.sources, name).index.measured_recall
-            for name in ("sequential", "svd", "tags")
+            for name in ("sequential", "bilinear", "svd", "tags")
         },
         "settings": settings,
     }

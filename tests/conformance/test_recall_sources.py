@@ -12,13 +12,23 @@ from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
 from recsys.features.items import fit_items
 from recsys.features.users import NO_ITEM, UserBatch, batch_at
+from recsys.recall.bilinear import BilinearConfig, BilinearSource
+from recsys.recall.candidates import NOT_NAMED
 from recsys.recall.covisitation import CovisitationSource
 from recsys.recall.index import IndexConfig
+from recsys.recall.learning import LearningConfig
 from recsys.recall.passages import PassagesSource
 from recsys.recall.popularity import PopularitySource
 from recsys.recall.sequential import SequentialConfig, SequentialSource
 from recsys.recall.source import RecallSource
-from recsys.recall.sources import SOURCE_NAMES, RecallConfig, Sources, fit_sources
+from recsys.recall.sources import (
+    SOURCE_NAMES,
+    Quotas,
+    RecallConfig,
+    Sources,
+    fit_sources,
+    name_candidates,
+)
 from recsys.recall.svd import SvdConfig, SvdSource
 from recsys.recall.tags import TagsConfig, TagsSource
 from recsys.registry.bundle import BundleReader
@@ -33,6 +43,7 @@ class Loads(Protocol):
 
 SOURCES: Mapping[str, Loads] = {
     "sequential": SequentialSource,
+    "bilinear": BilinearSource,
     "passages": PassagesSource,
     "covisitation": CovisitationSource,
     "svd": SvdSource,
@@ -40,11 +51,17 @@ SOURCES: Mapping[str, Loads] = {
     "popularity": PopularitySource,
 }
 GRAPH = IndexConfig(flat_up_to_items=10)
+FEW_STEPS = LearningConfig(n_dimensions=8, n_epochs=2)
 CONFIGS = {
-    "flat": RecallConfig(svd=SvdConfig(n_factors=6), sequential=SequentialConfig(min_events=2, rank=8)),
+    "flat": RecallConfig(
+        svd=SvdConfig(n_factors=6),
+        sequential=SequentialConfig(min_events=2, rank=8),
+        bilinear=BilinearConfig(min_events=2, learning=FEW_STEPS),
+    ),
     "graph": RecallConfig(
         svd=SvdConfig(n_factors=6, index=GRAPH),
         sequential=SequentialConfig(min_events=2, rank=8, index=GRAPH),
+        bilinear=BilinearConfig(min_events=2, learning=FEW_STEPS, index=GRAPH),
         tags=TagsConfig(index=GRAPH),
     ),
 }
@@ -81,7 +98,7 @@ def test_the_table_holds_every_source() -> None:
 
 
 def test_one_set_of_sources_searches_exactly_and_the_other_a_graph(world: World) -> None:
-    for name in ("sequential", "svd", "tags"):
+    for name in ("sequential", "bilinear", "svd", "tags"):
         assert getattr(world.sources["flat"], name).index.graph is None, name
         assert isinstance(getattr(world.sources["graph"], name).index.graph, faiss.IndexHNSW), name
 
@@ -167,6 +184,18 @@ class TestEverySource:
         assert (source.search(users, N, everything).item_rows == NO_ITEM).all()
         nobody = users.slice(0, 0)
         assert source.search(nobody, N, everything[:0]).item_rows.shape == (0, N)
+
+
+def test_a_source_without_a_share_is_not_asked(world: World) -> None:
+    users = world.users()
+    blocked = users.blocked(world.log.n_items)
+    asked, not_asked = (
+        name_candidates(world.sources["flat"], users, N, Quotas(svd=share), blocked) for share in (30, 0)
+    )
+    svd = SOURCE_NAMES.index("svd")
+    assert (asked.source_ranks[3:, :, svd] != NOT_NAMED).any(axis=1).all()
+    assert (not_asked.source_ranks[:, :, svd] == NOT_NAMED).all()
+    assert (not_asked.item_rows != NO_ITEM).all()  # the others fill its places
 
 
 def test_sources_fitted_twice_on_one_log_agree_bit_for_bit(world: World, simulated: Dataset) -> None:

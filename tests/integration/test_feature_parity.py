@@ -19,7 +19,9 @@ from recsys.features.items import fit_items
 from recsys.features.users import ACTIVITY_LIMIT, HISTORY_LENGTH, UserBatch
 from recsys.pipeline.states import batch_of_states
 from recsys.ranking.matrix import Knowledge, KnowledgeConfig, candidate_matrix, fit_knowledge
+from recsys.recall.bilinear import BilinearConfig
 from recsys.recall.candidates import Candidates
+from recsys.recall.learning import LearningConfig
 from recsys.recall.sequential import SequentialConfig
 from recsys.recall.sources import RecallConfig, name_candidates
 from recsys.recall.svd import SvdConfig
@@ -29,7 +31,9 @@ from recsys.training.cross_fit import Questions, questions, users_at
 
 CONFIG = KnowledgeConfig(
     recall=RecallConfig(
-        sequential=SequentialConfig(min_events=20, rank=32, max_items=1_000), svd=SvdConfig(n_factors=16)
+        sequential=SequentialConfig(min_events=20, rank=32, max_items=1_000),
+        bilinear=BilinearConfig(learning=LearningConfig(n_dimensions=16, n_epochs=1)),
+        svd=SvdConfig(n_factors=16),
     )
 )
 N_CANDIDATES = 60

@@ -20,12 +20,16 @@ from recsys.ranking.matrix import (
 )
 from recsys.recall.candidates import NOT_NAMED, Candidates
 from recsys.recall.sequential import SequentialConfig
-from recsys.recall.sources import SOURCE_NAMES, RecallConfig, name_candidates
+from recsys.recall.sources import SOURCE_NAMES, Quotas, RecallConfig, name_candidates
 from recsys.recall.svd import SvdConfig
 from recsys.registry.reader import FolderBundleReader
 
 CONFIG = KnowledgeConfig(
-    recall=RecallConfig(sequential=SequentialConfig(min_events=2, rank=8), svd=SvdConfig(n_factors=6))
+    recall=RecallConfig(
+        sequential=SequentialConfig(min_events=2, rank=8),
+        svd=SvdConfig(n_factors=6),
+        quotas=Quotas(svd=30),  # without a share its rank would say nothing
+    )
 )
 
 

@@ -129,7 +129,12 @@ def test_the_manifest_says_what_it_was_trained_on(registry: LocalRegistry, train
     assert info.manifest is not None
     assert info.manifest.meta["training_key"] == KEY
     assert info.manifest.meta["n_items"] == 60
-    assert info.manifest.meta["index_recall"] == {"sequential": 1.0, "svd": 1.0, "tags": 1.0}
+    assert info.manifest.meta["index_recall"] == {
+        "sequential": 1.0,
+        "bilinear": 1.0,
+        "svd": 1.0,
+        "tags": 1.0,
+    }
     settings = info.manifest.meta["settings"]
     assert TrainingConfig.model_validate(settings) == TINY
 
