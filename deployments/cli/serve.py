@@ -47,6 +47,13 @@ def main(
     state: Annotated[
         str | None, typer.Option(help="User state, sqlite:////path or redis://host:port/0; HOME/state.db.")
     ] = None,
+    event_log: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MARQUEE_EVENT_LOG",
+            help="Where events go first: kafka://HOST:PORT/PREFIX (see marquee ingest); else HOME/events.",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = DEFAULT_PORT,
     routers: Annotated[int, typer.Option(min=1, help="Router processes.")] = 2,
@@ -77,7 +84,9 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when it answers.")] = False,
 ) -> None:
     """Serve the bundles that the traffic document names; the first time, the one in channel stable."""
-    args = graph_args(home, registry=registry, traffic=traffic, state=state, exposures=exposures)
+    args = graph_args(
+        home, registry=registry, traffic=traffic, state=state, exposures=exposures, event_log=event_log
+    )
     args = args.model_copy(
         update={
             "router": Replicas(replicas=routers),
@@ -118,6 +127,7 @@ def graph_args(
     traffic: str | None = None,
     state: str | None = None,
     exposures: bool = True,
+    event_log: str | None = None,
 ) -> GraphArgs:
     """Return the settings of a graph whose files lie in one folder."""
     home = home.absolute()
@@ -125,7 +135,7 @@ def graph_args(
         registry=absolute(registry or str(home / "registry")),
         traffic=traffic_address(traffic, home),
         state_url=state or f"sqlite:///{home / 'state.db'}",
-        event_log=home / "events",
+        event_log=event_log or home / "events",
         exposures=ExposureSettings(folder=home / "exposures" if exposures else None),
     )
 
@@ -209,8 +219,8 @@ def serve_until_stopped(
 
 def catch_up(args: GraphArgs, console: Console) -> None:
     """Apply the event log to the user state: after a crash it may have missed some."""
-    if not args.event_log.is_dir():
-        return
+    if not isinstance(args.event_log, Path) or not args.event_log.is_dir():
+        return  # what Kafka has, ``marquee ingest`` applies
     with open_user_state(args.state_url) as state:
         fates = replay(args.event_log, state, on_damage=lambda damage: console.print(f"event log: {damage}"))
     if fates:
