@@ -154,7 +154,7 @@ class Ingest:
                 opened.append(read(message, now_s=now_s, judgement=self._config.judgement))
             except PoisonError as error:
                 letters.append(Letter(chunk.source, message, error))
-                seen.poison[error.reason] += 1
+                seen.poison[error.reason.value] += 1
         if letters:
             self._letters.keep(letters)
             seen.fates["poison"] += len(letters)
@@ -173,7 +173,7 @@ class Ingest:
             events = cast("Iterator[Event]", run)
             while group := list(islice(events, _EVENTS_PER_CALL)):
                 fates = self._state.apply(group)
-                seen.fates.update(fates)
+                seen.fates.update(fate.value for fate in fates)
                 kept += [
                     event for event, fate in zip(group, fates, strict=True) if fate is not Applied.ERASED
                 ]

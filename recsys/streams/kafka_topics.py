@@ -20,8 +20,8 @@ def make_topics(address: KafkaAddress, settings: TopicSettings, *, timeout_s: fl
         for name, config in configurations(address, settings).items()
     ]
     made = []
-    futures = AdminClient(connection(address)).create_topics(wanted, operation_timeout=timeout_s)
-    for name, future in futures.items():
+    client = AdminClient(connection(address))  # held: without it nobody hears the answers
+    for name, future in client.create_topics(wanted, operation_timeout=timeout_s).items():
         try:
             future.result(timeout_s)
             made.append(name)

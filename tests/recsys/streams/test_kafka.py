@@ -71,7 +71,8 @@ class World:
     def producer(self) -> "Producer":
         from confluent_kafka import Producer
 
-        return Producer({"bootstrap.servers": KafkaAddress.of(self.address).servers})
+        servers = KafkaAddress.of(self.address).servers
+        return Producer({"bootstrap.servers": servers, "message.max.bytes": 2 << 20})
 
     def letters(self) -> "list[Message]":
         from confluent_kafka import Consumer
@@ -190,9 +191,8 @@ def test_an_emptied_topic_that_was_made_anew_is_read_from_its_beginning(world: W
         log.append_durably([event(f"{n}", user_id=f"u{n}") for n in range(20)])
     world.drained(ingest)
     world.leave()
-    AdminClient({"bootstrap.servers": address.servers}).delete_topics([address.events])[
-        address.events
-    ].result(30.0)
+    client = AdminClient({"bootstrap.servers": address.servers})
+    client.delete_topics([address.events])[address.events].result(30.0)
     again: list[Ingest] = []
 
     def reopened() -> None:
@@ -227,7 +227,8 @@ def test_what_retention_took_before_it_was_read_is_counted(world: World) -> None
     world.leave()
     send("1", "2", "3")
     cut = TopicPartition(address.events, 0, 3)
-    AdminClient({"bootstrap.servers": address.servers}).delete_records([cut])[cut].result(30.0)
+    client = AdminClient({"bootstrap.servers": address.servers})
+    client.delete_records([cut])[cut].result(30.0)
     ingest = world.ingest()
     world.drained(ingest)
     assert world.events() == ["0", "3"]
