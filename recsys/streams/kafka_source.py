@@ -23,6 +23,7 @@ from recsys.streams.source import Chunk, Content, Taken
 from recsys.streams.topics import PART
 
 _SLICE_S: Final = 0.2  # how soon a call notices that it should end
+_HEARTBEAT_S: Final = 0.5  # also how soon a member notices that another has come
 _ANSWER_S: Final = 10.0
 _Place = tuple[str, int]  # topic and partition
 
@@ -77,6 +78,7 @@ class KafkaSource:
             "auto.offset.reset": "earliest",  # what retention has taken is told as missing
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": f"{config.session_s * 1_000:.0f}",
+            "heartbeat.interval.ms": f"{_HEARTBEAT_S * 1_000:.0f}",
             "queued.max.messages.kbytes": str(config.ahead_kib),
             "fetch.message.max.bytes": str(1 << 20),  # a longer one comes all the same, alone
         }
@@ -122,16 +124,15 @@ class KafkaSource:
         lags = {}
         for place, at in self._next.items():
             with suppress(KafkaException):
-                first, end = self._watermarks(place, cached=True)
+                first, end = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
                 if end >= 0:
-                    lags[self._source_of(place)] = max(0, end - max(first, at))
+                    lags[self._source_of(place)] = max(0, end - max(first, at, 0))
         return lags
 
     def is_at_end(self) -> bool:
-        """Ask the broker for the end of each of our partitions; not while we have none."""
-        with self._errors():
-            ends = [(at, *self._watermarks(place, cached=False)) for place, at in self._next.items()]
-        return bool(ends) and all(max(at, first) >= end for at, first, end in ends)
+        """Return whether we have read as far as the broker's latest answers go; not while we have nothing."""
+        lags = self.lag()
+        return 0 < len(lags) == len(self._next) and not any(lags.values())
 
     def close(self) -> None:
         """Leave the group: others get the partitions at once."""
@@ -155,11 +156,6 @@ class KafkaSource:
             described = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_S)
             self._topic_ids[topic] = f"{topic}@{described[topic].result(_ANSWER_S).topic_id}"
         return f"{self._topic_ids[topic]}/{partition}"
-
-    def _watermarks(self, place: _Place, *, cached: bool) -> tuple[int, int]:
-        """Return the first position that is there and the one behind the last."""
-        first, end = self._consumer.get_watermark_offsets(TopicPartition(*place), _ANSWER_S, cached)
-        return int(first), int(end)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Begin with partitions behind what was taken of them."""
