@@ -10,7 +10,7 @@ from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka import Message as KafkaMessage
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from pydantic import PositiveFloat, PositiveInt
 
 from recsys.core.clock import Clock, monotonic_clock
@@ -130,9 +130,12 @@ class KafkaSource:
         return lags
 
     def is_at_end(self) -> bool:
-        """Return whether we have read as far as the broker's latest answers go; not while we have nothing."""
-        lags = self.lag()
-        return 0 < len(lags) == len(self._next) and not any(lags.values())
+        """Ask the broker where our partitions end; not so while we have none, or nobody answers."""
+        try:
+            firsts, ends = self._offsets(OffsetSpec.earliest()), self._offsets(OffsetSpec.latest())
+        except (KafkaException, TimeoutError):
+            return False
+        return bool(ends) and all(max(at, firsts[place]) >= ends[place] for place, at in self._next.items())
 
     def close(self) -> None:
         """Leave the group: others get the partitions at once."""
@@ -156,6 +159,16 @@ class KafkaSource:
             described = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_S)
             self._topic_ids[topic] = f"{topic}@{described[topic].result(_ANSWER_S).topic_id}"
         return f"{self._topic_ids[topic]}/{partition}"
+
+    def _offsets(self, which: OffsetSpec) -> dict[_Place, int]:
+        """Return offsets of all our partitions, as the broker has them now."""
+        if not self._next:
+            return {}
+        asked = {TopicPartition(*place): which for place in self._next}
+        answers = self._admin.list_offsets(asked, request_timeout=_ANSWER_S)
+        return {
+            (one.topic, one.partition): answer.result(_ANSWER_S).offset for one, answer in answers.items()
+        }
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Begin with partitions behind what was taken of them."""

@@ -4,20 +4,21 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-from recsys.lake.lake import Lake
 
 from recsys.core.errors import UnavailableError
 from recsys.data.events import Event, EventKind
 from recsys.eventlog.entry import encode_entry
+from recsys.lake.lake import Lake
 from recsys.state.sqlite import SqliteUserState
 from recsys.streams.address import KafkaAddress
 from recsys.streams.ingest import Ingest, IngestConfig
 from recsys.streams.item_change import ItemChange, encode_change
 from recsys.streams.open import open_event_log
 from recsys.streams.reading import Reading, open_reading
+from recsys.streams.source import Chunk
 from recsys.streams.topics import TopicSettings
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ _GIVE_UP_S = 60.0
 
 def event(event_id: str, *, user_id: str = "ada", time_s: float = 1.0) -> Event:
     return Event(event_id=event_id, user_id=user_id, kind=EventKind.WATCH, time_s=time_s, item_id="film")
+
+
+class Broker(Protocol):
+    """What is done to the broker here."""
+
+    def start(self) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 class World:
@@ -176,7 +185,7 @@ def test_partitions_move_between_processes_and_everything_lands_once(world: Worl
 
 
 def test_a_partition_of_a_process_that_stalls_is_somebody_elses_and_lands_once(world: World) -> None:
-    stalled, taken = world.ingest(), []
+    stalled, taken = world.ingest(), list[Chunk]()
     with open_event_log(world.address, "w") as log:
         log.append_durably([event(f"{n}", user_id=f"u{n}") for n in range(20)])
     source = world._open[0].source
@@ -214,6 +223,41 @@ def test_an_emptied_topic_that_was_made_anew_is_read_from_its_beginning(world: W
     world.drained(*again)
     assert len(world.events()) == 21
     assert again[0].figures.n_missing == 0
+
+
+def test_a_broker_that_goes_away_loses_nothing_acknowledged_and_is_taken_up_again(
+    world: World, kafka: Broker
+) -> None:
+    from recsys.streams.event_log import KafkaEventLog, KafkaLogConfig
+
+    config = KafkaLogConfig(patience_s=1.0, max_waiting_bytes=1_000)
+    ingest = world.ingest()
+    with KafkaEventLog(KafkaAddress.of(world.address), "w", config=config) as log:
+        log.append_durably([event("before")])
+        world.drained(ingest)
+        kafka.kill()
+        try:
+            waiting = log.append([event("away")])
+            with pytest.raises(UnavailableError, match="waiting for the broker"):
+                log.append([event("x" * 1_000)])
+            with pytest.raises(UnavailableError, match="timed out"):
+                waiting.result(_GIVE_UP_S)
+            assert ingest.step() == 0
+        finally:
+            kafka.start()
+        acknowledged: list[str] = ["before"]
+
+        def send() -> None:
+            event_id = f"after-{len(acknowledged)}"
+            try:
+                log.append_durably([event(event_id)])
+                acknowledged.append(event_id)
+            except UnavailableError:
+                time.sleep(0.1)
+
+        until(lambda: len(acknowledged) >= 5, send)
+    world.drained(ingest)
+    assert set(acknowledged) <= set(world.events())
 
 
 def test_what_retention_took_before_it_was_read_is_counted(world: World) -> None:

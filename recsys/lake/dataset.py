@@ -1,0 +1,68 @@
+"""A data set out of the lake: what may be learned from, in an order that does not depend on the files."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from recsys.data.events import EventKind
+from recsys.data.loaded import items_met
+from recsys.data.schema import INTERACTIONS, ITEMS, KIND_DTYPE, Dataset, Kind
+from recsys.lake.delta import Snapshot
+from recsys.lake.layout import CATALOGUE, EVENTS
+
+_NEEDED = (*INTERACTIONS, "event_id", "retracts")
+
+
+def dataset_of(
+    name: str,
+    events: Snapshot,
+    items: Snapshot | None,
+    *,
+    drop: Callable[[pl.DataFrame], pl.DataFrame],
+    until_s: float | None = None,
+) -> Dataset:
+    """Return the interactions and the catalogue of two snapshots.
+
+    Args:
+        name: of the data set.
+        events: rows of :data:`EVENTS`.
+        items: rows of :data:`CATALOGUE`; None: the catalogue is the items that were met.
+        drop: leaves out the rows of people who left.
+        until_s: Unix time; nothing later is read; None: everything.
+    """
+    interactions = _interactions(drop(_until(events.read(_NEEDED), EVENTS.time, until_s)))
+    return Dataset(name, interactions, _items(interactions, items, until_s))
+
+
+def _until(rows: pl.DataFrame, time: str, until_s: float | None) -> pl.DataFrame:
+    return rows if until_s is None else rows.filter(pl.col(time) <= until_s)
+
+
+def _interactions(events: pl.DataFrame) -> pl.DataFrame:
+    """Return what was not taken back, by time, then by the id of the event."""
+    is_retraction = pl.col("kind") == EventKind.RETRACTION.value
+    taken_back = events.filter(is_retraction).select("user_id", event_id="retracts").unique()
+    return (
+        events.filter(pl.col("kind").is_in([kind.value for kind in Kind]))
+        .join(taken_back, on=["user_id", "event_id"], how="anti")
+        .sort("time_s", "event_id", "user_id")
+        .select(
+            pl.col("kind").cast(KIND_DTYPE) if column == "kind" else pl.col(column).cast(dtype)
+            for column, dtype in INTERACTIONS.items()
+        )
+    )
+
+
+def _items(interactions: pl.DataFrame, items: Snapshot | None, until_s: float | None) -> pl.DataFrame:
+    """Return the latest state of each item, by id."""
+    if items is None:
+        met = items_met(interactions).sort("item_id")
+        rows = pl.DataFrame(schema=CATALOGUE.columns)
+        rows = pl.concat([rows, met], how="diagonal")
+    else:
+        rows = _until(items.read(list(CATALOGUE.columns)), CATALOGUE.time, until_s)
+    latest = rows.sort("item_id", "since_s").unique("item_id", keep="last", maintain_order=True)
+    return latest.select(*ITEMS).with_columns(
+        pl.col("tags").fill_null(pl.lit([], dtype=pl.List(pl.String()))),
+        pl.col("available").fill_null(value=True),
+    )

@@ -1,0 +1,180 @@
+"""The lake: four tables under one folder."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from recsys.core.durable import locked
+from recsys.core.errors import ConflictError, NotFoundError
+from recsys.data.schema import Dataset
+from recsys.lake.dataset import dataset_of
+from recsys.lake.delta import Delta
+from recsys.lake.layout import CATALOGUE, EVENTS, EXPOSURES, LAYOUTS, USERS, LakeConfig
+from recsys.lake.left import Left
+from recsys.lake.rows import EventTable, ExposureTable, ItemTable
+
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was removed when somebody left."""
+
+    n_events: int
+    n_exposures: int
+    n_files: int  # files of older versions too
+
+
+class Lake:
+    """Events, exposures, the catalogue, and who left; tables are made by the first batch.
+
+    One process at a time writes, whichever it is: all of them hold a lock file in ``root`` meanwhile. Reading
+    needs no lock. Threads may share a lake.
+
+    Args:
+        root: the folder.
+        config: how tables are written.
+    """
+
+    def __init__(self, root: Path, config: LakeConfig | None = None) -> None:
+        self.root = root
+        self._config = config or LakeConfig()
+        self._deltas = {each.name: Delta(root / each.name, each, self._config) for each in LAYOUTS}
+        self._left = Left(self._deltas[USERS.name])
+        self.events = EventTable(
+            self._deltas[EVENTS.name], self._config, alone=self._alone, admit=self._left.drop
+        )
+        self.exposures = ExposureTable(self._deltas[EXPOSURES.name], self._config, alone=self._alone)
+        self.items = ItemTable(self._deltas[CATALOGUE.name], self._config, alone=self._alone)
+
+    def versions(self) -> dict[str, int]:
+        """Return the newest version of each table that is there."""
+        return {name: delta.at().version for name, delta in self._deltas.items() if delta.exists}
+
+    def identity(self, versions: Mapping[str, int] | None = None) -> str:
+        """Return what names the content at these versions, in words that no other lake would use."""
+        which = self.versions() | dict(versions or {})
+        return " ".join(f"{name}@{n}:{self._delta(name).at().identity}" for name, n in sorted(which.items()))
+
+    def read(self, table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return rows of a table, in no particular order.
+
+        Raises:
+            NotFoundError: there is no such table.
+        """
+        return self._delta(table).at().read(columns)
+
+    def files(self, table: str) -> pl.DataFrame:
+        """Return a row per file of a table; see :meth:`recsys.lake.delta.Snapshot.files`."""
+        return self._delta(table).at().files()
+
+    def dataset(
+        self,
+        versions: Mapping[str, int] | None = None,
+        *,
+        until_s: float | None = None,
+        name: str | None = None,
+    ) -> Dataset:
+        """Return interactions and catalogue as they were at these versions.
+
+        Left out: events that were taken back, and those of people who left, even if they left later. Equal
+        versions give equal rows in equal order, also after compaction.
+
+        Args:
+            versions: table -> version; those that are not named are read as they are now.
+            until_s: Unix time; nothing later is read, and items are as they were then.
+            name: of the data set; by default that of the folder.
+
+        Raises:
+            NotFoundError: there are no events.
+            DataFormatError: a version is not there, or not any more: vacuumed, or somebody was erased.
+        """
+        wanted = dict(versions or {})
+        for table in wanted:
+            self._delta(table)
+        events = self._delta(EVENTS.name).at(wanted.get(EVENTS.name))
+        items = self._deltas[CATALOGUE.name]
+        return dataset_of(
+            name or self.root.name,
+            events,
+            items.at(wanted.get(CATALOGUE.name)) if items.exists else None,
+            drop=self._left.drop,
+            until_s=until_s,
+        )
+
+    def erase(self, user_id: str, at_s: float, *, pseudonym: str | None = None) -> Erased:
+        """Remove what a user did up to ``at_s``: no byte of any file holds it afterwards.
+
+        Older versions of the tables cannot be read any more where they held it. Done again, it does what was
+        left undone.
+
+        Args:
+            user_id: who.
+            at_s: Unix time; what comes later stays.
+            pseudonym: theirs in the exposures; without it, exposures are left alone.
+        """
+        with self._alone():
+            self._left.add(user_id, at_s)
+            n_events = self._remove(EVENTS.name, "user_id", user_id, at_s)
+            n_exposures = 0
+            if pseudonym is not None:
+                n_exposures = self._remove(EXPOSURES.name, "user_pseudonym", pseudonym, at_s)
+            tables = [name for name in (EVENTS.name, EXPOSURES.name) if self._deltas[name].exists]
+            n_files = sum(self._deltas[name].vacuum(keep_hours=0) for name in tables)
+        return Erased(n_events, n_exposures, n_files)
+
+    def compact(self) -> dict[str, dict[str, int]]:
+        """Put small files together; return per table how many were ``removed`` and ``added``."""
+        with self._alone():
+            return {name: delta.compact() for name, delta in self._deltas.items() if delta.exists}
+
+    def vacuum(
+        self, *, keep_days: float | None = None, keep_versions: Mapping[str, Sequence[int]] | None = None
+    ) -> dict[str, int]:
+        """Delete files that no version of the last days needs; return per table how many.
+
+        Args:
+            keep_days: None: what the settings say.
+            keep_versions: table -> older versions that stay readable, for example those of bundles.
+        """
+        hours = round((self._config.keep_days if keep_days is None else keep_days) * 24)
+        kept = keep_versions or {}
+        with self._alone():
+            return {
+                name: delta.vacuum(keep_hours=hours, keep_versions=kept.get(name, ()))
+                for name, delta in self._deltas.items()
+                if delta.exists
+            }
+
+    def _remove(self, table: str, column: str, who: str, at_s: float) -> int:
+        """Rewrite the days that hold rows of somebody; no name stands in the log for it."""
+        delta = self._deltas[table]
+        if not delta.exists:
+            return 0
+        theirs = (pl.col(column) == who) & (pl.col(delta.layout.time) <= at_s)
+        theirs = theirs.fill_null(value=False)
+        concerned = delta.at().read([column, delta.layout.time, "day"]).filter(theirs)
+        for day in concerned["day"].unique():
+            for _ in range(self._config.commit_tries):
+                snapshot = delta.at()
+                if delta.replace_day(snapshot, day, snapshot.read_day(day).filter(~theirs)):
+                    break
+            else:
+                raise ConflictError(
+                    f"table {delta.path}", f"version {snapshot.version}", "a newer one each time"
+                )
+        return concerned.height
+
+    def _delta(self, table: str) -> Delta:
+        if table not in self._deltas:
+            raise NotFoundError("table", table, ", ".join(self._deltas))
+        return self._deltas[table]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with locked(self.root / _LOCK):
+            yield
