@@ -230,7 +230,7 @@ def test_a_broker_that_goes_away_loses_nothing_acknowledged_and_is_taken_up_agai
 ) -> None:
     from recsys.streams.event_log import KafkaEventLog, KafkaLogConfig
 
-    config = KafkaLogConfig(patience_s=1.0, max_waiting_bytes=1_000)
+    config = KafkaLogConfig(patience_s=3.0, max_waiting_bytes=1_000)
     ingest = world.ingest()
     with KafkaEventLog(KafkaAddress.of(world.address), "w", config=config) as log:
         log.append_durably([event("before")])
