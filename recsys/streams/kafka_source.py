@@ -23,6 +23,7 @@ from recsys.streams.source import Chunk, Content, Taken
 from recsys.streams.topics import PART
 
 _SLICE_S: Final = 0.2  # how soon a call notices that it should end
+_AT_ONCE_BYTES: Final = 64 << 20
 _HEARTBEAT_S: Final = 0.5  # also how soon a member notices that another has come
 _ANSWER_S: Final = 10.0
 _Place = tuple[str, int]  # topic and partition
@@ -70,8 +71,9 @@ class KafkaSource:
         self._is_ending = is_ending
         self._clock = clock
         config = config or KafkaSourceConfig()
+        self._connection = connection(address)
         self._settings = {
-            **connection(address),
+            **self._connection,
             "group.id": config.group,
             **({} if config.member is None else {"group.instance.id": config.member}),
             "enable.auto.commit": "false",
@@ -84,18 +86,19 @@ class KafkaSource:
         }
         self._next: dict[_Place, int] = {}  # of the partitions we own; -1: whatever comes first
         self._topic_ids: dict[str, str] = {}
-        self._admin = AdminClient(connection(address))
         self._read: dict[_Place, list[Message]] = {}  # and not in a chunk yet
         self._paused = False
         self._consumer = self._subscribed()
 
     def read(self, n_messages: int, within_s: float) -> list[Chunk]:
-        """Return the next messages, one chunk per partition."""
+        """Return the next messages, one chunk per partition; fewer when they are long."""
         self._resume()
         until_s = self._clock() + within_s
         n_left = n_messages
         while n_left > 0 and (left_s := until_s - self._clock()) > 0 and not self._is_ending():
             n_left -= self._consume(n_left, min(left_s, _SLICE_S))
+            if sum(map(_size, self._read.values())) > _AT_ONCE_BYTES:
+                break
         read, self._read = self._read, {}
         return [self._chunk(place, messages) for place, messages in read.items()]
 
@@ -156,7 +159,8 @@ class KafkaSource:
         """Return what a partition is known by: another topic of the same name, made later, is another."""
         topic, partition = place
         if topic not in self._topic_ids:
-            described = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_S)
+            admin = AdminClient(self._connection)
+            described = admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_S)
             self._topic_ids[topic] = f"{topic}@{described[topic].result(_ANSWER_S).topic_id}"
         return f"{self._topic_ids[topic]}/{partition}"
 
@@ -165,13 +169,16 @@ class KafkaSource:
         if not self._next:
             return {}
         asked = {TopicPartition(*place): which for place in self._next}
-        answers = self._admin.list_offsets(asked, request_timeout=_ANSWER_S)
+        admin = AdminClient(self._connection)  # new: an old one may know leaders of before
+        answers = admin.list_offsets(asked, request_timeout=_ANSWER_S)
         return {
             (one.topic, one.partition): answer.result(_ANSWER_S).offset for one, answer in answers.items()
         }
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Begin with partitions behind what was taken of them."""
+        for topic in {one.topic for one in partitions}:
+            self._topic_ids.pop(topic, None)
         for one in partitions:
             place = (one.topic, one.partition)
             taken = self._taken(self._contents[one.topic], self._source_of(place))
@@ -234,6 +241,10 @@ class KafkaSource:
 def _place_of(source: str) -> _Place:
     topic, _, which = source.rpartition("@")
     return topic, int(which.rpartition("/")[2])
+
+
+def _size(messages: list[Message]) -> int:
+    return sum(len(message.value or b"") for message in messages)
 
 
 def _message_of(one: KafkaMessage) -> Message:

@@ -1,3 +1,7 @@
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
@@ -38,3 +42,23 @@ def test_a_log_of_files_lands_in_state_and_lake_without_a_broker(
     assert sorted(Lake(tmp_path / "lake").read("events")["event_id"]) == ["1", "3"]
     with SqliteUserState(tmp_path / "state.db") as state:
         assert state.read(["ada"])[0].item_ids == ("1", "3")
+
+
+@pytest.mark.slow
+def test_asked_to_end_it_finishes_its_batch_and_ends_well(tmp_path: Path) -> None:
+    write(tmp_path / "events", "1", "2")
+    command = [sys.executable, "-c", "from deployments.cli.ingest import app; app()", "--metrics-port", "0"]
+    with subprocess.Popen(
+        [*command, "--json", "--batch-seconds", "60"],
+        env={**os.environ, "MARQUEE_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as ingest:
+        assert ingest.stderr is not None
+        assert b"/metrics" in ingest.stderr.readline()  # it runs
+        ingest.send_signal(signal.SIGTERM)
+        said, _ = ingest.communicate(timeout=60.0)
+    assert ingest.returncode == 0
+    figures = orjson.loads(said.splitlines()[-1])
+    in_lake = Lake(tmp_path / "lake").read("events").height if figures["messages"] else 0
+    assert figures["landed"] == in_lake
