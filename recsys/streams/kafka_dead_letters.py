@@ -66,7 +66,7 @@ class KafkaDeadLetters:
         headers = {
             "reason": letter.poison.reason,
             "detail": letter.poison.detail[:_MOST_DETAIL],
-            "topic": topic,
+            "topic": topic.partition("@")[0],
             "partition": partition,
             "offset": str(letter.message.position),
         }

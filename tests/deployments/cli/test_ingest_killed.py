@@ -26,8 +26,8 @@ from recsys.streams.topics import TopicSettings
 
 pytestmark = pytest.mark.slow
 
-N_KILLS = int(os.environ.get("MARQUEE_KILLS", "5"))
-N_EVENTS = int(os.environ.get("MARQUEE_KILLED_EVENTS", "20000"))
+N_KILLS = int(os.environ.get("MARQUEE_KILLS", "4"))
+N_EVENTS = int(os.environ.get("MARQUEE_KILLED_EVENTS", "10000"))
 _PART = 500
 _INGEST = (sys.executable, "-c", "from deployments.cli.ingest import app; app()")
 
