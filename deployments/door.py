@@ -1,11 +1,13 @@
 """The door: what users are called on this side of it."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from deployments.settings import PrivacySettings
-from recsys.core.pseudonyms import Pseudonyms, door_key_for
+from recsys.core.errors import FieldError
+from recsys.core.pseudonyms import DOOR_KEY_VARIABLE, Pseudonyms, door_key_for
 from recsys.data.events import Event
 from recsys.rollout.traffic import TrafficDocument
 
@@ -48,17 +50,24 @@ OPEN_DOOR = Door()
 """Everybody keeps their own name."""
 
 
-def open_door(settings: PrivacySettings, event_log: Path) -> Door:
+def open_door(settings: PrivacySettings, event_log: Path | str) -> Door:
     """Return the door that the settings ask for.
 
     Args:
         settings: whether users get other names, and from which key.
-        event_log: the key is beside it unless something else is said.
+        event_log: the key is beside this folder unless something else is said.
 
     Raises:
+        FieldError: nothing says where the key is, for the log is not a folder.
         DataFormatError: the file holds no key.
         OSError: it can neither be read nor made.
     """
     if not settings.pseudonymise:
         return OPEN_DOOR
-    return Door(Pseudonyms.of_file(settings.key or door_key_for(event_log)))
+    if settings.key is not None:
+        return Door(Pseudonyms.of_file(settings.key))
+    if not isinstance(event_log, Path) and DOOR_KEY_VARIABLE not in os.environ:
+        raise FieldError(
+            "privacy.key", "nothing", f"a file, or {DOOR_KEY_VARIABLE}: {event_log} is no folder"
+        )
+    return Door(Pseudonyms.of_file(door_key_for(Path(event_log))))

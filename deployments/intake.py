@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 class DurableLog(Protocol):
-    """What is needed of :class:`recsys.eventlog.writer.EventLogWriter`."""
+    """What is needed of an :class:`recsys.eventlog.log.EventLog`."""
 
     async def append_soon(self, entries: Sequence[Entry]) -> None:
         """Append entries and return once they are on the disk; UnavailableError when that is not known."""

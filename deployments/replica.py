@@ -44,13 +44,13 @@ from deployments.whole_answers import write_answers_whole
 from deployments.wire.stage import Stage
 from deployments.wire.stages import WiredStages
 from recsys.core.clock import monotonic_clock, unix_clock
-from recsys.eventlog.writer import EventLogWriter
 from recsys.features.users import NO_ITEM
 from recsys.recall.candidates import NOT_NAMED, Candidates
 from recsys.recall.sources import SOURCE_NAMES
 from recsys.registry.bundle import BundleReader
 from recsys.state.open import open_user_state
 from recsys.state.store import EMPTY
+from recsys.streams.open import open_event_log
 
 _log = logging.getLogger(__name__)
 _STATE_WRITE_S = 5.0
@@ -92,7 +92,7 @@ class RouterReplica:
             args.overload, drain, n_free=args.batch.max_size, on_refusal=router.demand.turned_away
         )
         self._gate = gate_of(args, rooms)
-        self._log_writer = EventLogWriter(args.event_log, writer_id)
+        self._log_writer = open_event_log(args.event_log, writer_id)
         intake = Intake(self._log_writer, state, deadline_s=_STATE_WRITE_S)
         self._service = Service(
             router, intake, traffic, args.limits, unix_clock, monotonic_clock, rooms, door

@@ -12,6 +12,7 @@ from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_writer import ExposureConfig
 from recsys.registry.open import RegistryAddress
 from recsys.rollout.names import LANES, BundleName, Name
+from recsys.streams.address import EventLogPlace
 
 
 class Replicas(FrozenModel):
@@ -147,8 +148,8 @@ class GraphArgs(FrozenModel):
     state_url: str
     """Where user state lives, ``sqlite:////path`` or ``redis://host:port/0``."""
 
-    event_log: Path
-    """Folder of the event log."""
+    event_log: EventLogPlace
+    """Folder of the event log, or ``kafka://HOST:PORT/PREFIX`` for Kafka's topic PREFIX.events."""
 
     metrics: Path | None = None
     """Folder in which the processes of one machine add up their metrics; None: each router counts alone."""

@@ -1,8 +1,16 @@
 """Small worlds that many tests stand on: logs and users written down by hand, one simulated data set."""
 
+import os
 import shutil
+import socket
 import sqlite3
+import subprocess
+import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -16,7 +24,9 @@ from kubernetes.client import CoreV1Api, V1Namespace, V1ObjectMeta
 from moto.server import ThreadedMotoServer
 
 from deployments.kubernetes.connection import api_errors, core_api
+from recsys.core.durable import locked, replace_durably
 from recsys.core.errors import FieldError, UnavailableError
+from recsys.core.ports import free_ports
 from recsys.data.formats import load_dataset
 from recsys.data.log import InteractionLog
 from recsys.data.schema import ITEMS, Dataset
@@ -231,3 +241,107 @@ def run_of(mlflow_client: "MlflowClient") -> "Callable[[str], MlflowRun]":
         return run
 
     return find
+
+
+_KAFKA_JARS = Path(__file__).with_name("kafka.sha256")  # as sha256sum prints them: Kafka 4.1.0
+_MAVEN = os.environ.get("MARQUEE_MAVEN", "https://repo1.maven.org/maven2")
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> Path:
+    """Folder of Apache Kafka's jars; downloaded once per machine, each checked by its digest."""
+    if shutil.which("java") is None:
+        pytest.skip("no java here (Debian: apt-get install openjdk-17-jre-headless)")
+    folder = Path.home() / ".cache" / "marquee-tests" / "kafka"
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / "lock"), httpx.Client(timeout=60.0) as client:
+        for line in _KAFKA_JARS.read_text().splitlines():
+            digest, path = line.split()
+            jar = folder / path.rpartition("/")[2]
+            if jar.is_file():
+                continue
+            try:
+                got = client.get(f"{_MAVEN}/{path}").raise_for_status().content
+            except httpx.HTTPError as error:
+                pytest.skip(f"Kafka's jars are not to be had: {error!r}")
+            assert sha256(got).hexdigest() == digest, path
+            replace_durably(jar, got)
+    return folder
+
+
+@dataclass
+class KafkaBroker:
+    """A broker of our own on loopback, in KRaft mode."""
+
+    jars: Path
+    folder: Path
+    ports: list[int]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def server(self) -> str:
+        return f"127.0.0.1:{self.ports[0]}"
+
+    def format(self) -> None:
+        host, (port, controller) = "127.0.0.1", self.ports
+        lines = [
+            "process.roles=broker,controller",
+            "node.id=1",
+            f"controller.quorum.voters=1@{host}:{controller}",
+            f"listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}",
+            "controller.listener.names=CONTROLLER",
+            f"log.dirs={self.folder / 'data'}",
+            "auto.create.topics.enable=false",
+            "group.initial.rebalance.delay.ms=0",
+            "offsets.topic.replication.factor=1",
+            "offsets.topic.num.partitions=1",
+            "transaction.state.log.replication.factor=1",
+            "transaction.state.log.min.isr=1",
+        ]
+        self._settings.write_text("\n".join(lines))
+        id_of_cluster = urlsafe_b64encode(b"marquee-testing!").decode().rstrip("=")
+        run = self._java("kafka.tools.StorageTool", "format", "-t", id_of_cluster, "-c", str(self._settings))
+        assert run.wait(120.0) == 0, (self.folder / "log").read_text()
+
+    def start(self) -> None:
+        self.process = self._java("kafka.Kafka", str(self._settings))
+        for _ in range(1_200):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports[0]), 0.1):
+                return
+            time.sleep(0.1)
+        pytest.fail(f"Kafka did not listen within two minutes: {(self.folder / 'log').read_text()[-2_000:]}")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
+        memory = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        with (self.folder / "log").open("ab") as log:
+            command = ["java", *memory, "-cp", f"{self.jars}/*", *arguments]
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+
+    @property
+    def _settings(self) -> Path:
+        return self.folder / "server.properties"
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A real broker. Who kills it starts it again; topics are of a prefix of one's own."""
+    pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")
+    broker = KafkaBroker(kafka_jars, tmp_path_factory.mktemp("kafka"), free_ports(2))
+    try:
+        broker.format()
+        broker.start()
+        yield broker
+    finally:
+        broker.kill()
+
+
+@pytest.fixture
+def kafka_address(kafka: KafkaBroker) -> str:
+    """The address of topics of a test's own."""
+    return f"kafka://{kafka.server}/test-{uuid4().hex[:8]}"

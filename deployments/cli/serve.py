@@ -62,6 +62,13 @@ def main(
     state: Annotated[
         str | None, typer.Option(help="User state, sqlite:////path or redis://host:port/0; HOME/state.db.")
     ] = None,
+    event_log: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MARQUEE_EVENT_LOG",
+            help="Where events go first: kafka://HOST:PORT/PREFIX (see marquee ingest); else HOME/events.",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = DEFAULT_PORT,
     routers: Annotated[int, typer.Option(min=1, help="Router processes.")] = 2,
@@ -100,6 +107,7 @@ def main(
         state=state,
         exposures=exposures,
         pseudonymise=pseudonymise,
+        event_log=event_log,
     )
     args = args.model_copy(
         update={
@@ -142,6 +150,7 @@ def graph_args(
     state: str | None = None,
     exposures: bool = True,
     pseudonymise: bool = False,
+    event_log: str | None = None,
 ) -> GraphArgs:
     """Return the settings of a graph whose files lie in one folder."""
     home = home.absolute()
@@ -149,7 +158,7 @@ def graph_args(
         registry=absolute(registry or str(home / "registry")),
         traffic=traffic_address(traffic, home),
         state_url=state or f"sqlite:///{home / 'state.db'}",
-        event_log=home / "events",
+        event_log=event_log or home / "events",
         exposures=ExposureSettings(folder=home / "exposures" if exposures else None),
         privacy=PrivacySettings(pseudonymise=pseudonymise),
     )
@@ -234,8 +243,8 @@ def serve_until_stopped(
 
 def catch_up(args: GraphArgs, console: Console) -> None:
     """Apply the event log to the user state: after a crash it may have missed some."""
-    if not args.event_log.is_dir():
-        return
+    if not isinstance(args.event_log, Path) or not args.event_log.is_dir():
+        return  # what Kafka has, ``marquee ingest`` applies
     with open_user_state(args.state_url) as state:
         fates = replay(args.event_log, state, on_damage=lambda damage: console.print(f"event log: {damage}"))
     if fates:

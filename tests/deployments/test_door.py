@@ -18,6 +18,7 @@ from deployments.intake import Intake
 from deployments.service import Service
 from deployments.settings import CacheSettings, ExposureSettings, PrivacySettings
 from recsys.core.clock import monotonic_clock
+from recsys.core.errors import FieldError
 from recsys.core.pseudonyms import DOOR_KEY_VARIABLE, Pseudonyms
 from recsys.eventlog.entry import Entry, Erasure
 from recsys.eventlog.exposure_reader import scan_exposures
@@ -157,3 +158,15 @@ def test_erasures_of_the_log_are_those_of_the_names_inside(replica_of: Replicas,
         intake.close()
     assert read_erasures(tmp_path / "events") == {INSIDE: NOW_S}
     assert [entry.user_id for entry in read_entries(tmp_path / "events", on_damage=print)] == [INSIDE]
+
+
+def test_a_log_that_is_no_folder_has_no_key_beside_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(DOOR_KEY_VARIABLE, raising=False)
+    settings = PrivacySettings(pseudonymise=True)
+    with pytest.raises(FieldError, match=r"privacy\.key"):
+        open_door(settings, "kafka://broker:9092/marquee")
+    (tmp_path / "key").write_bytes(KEY)
+    monkeypatch.setenv(DOOR_KEY_VARIABLE, str(tmp_path / "key"))
+    assert open_door(settings, "kafka://broker:9092/marquee").name(WHO) == INSIDE
