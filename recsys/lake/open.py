@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.core.errors import DataFormatError, UnavailableError
+from recsys.lake.layout import LAYOUTS
 
 if TYPE_CHECKING:
     from recsys.lake.lake import Lake
@@ -14,8 +15,8 @@ _LOG = "_delta_log"
 
 
 def is_lake(root: Path) -> bool:
-    """Return whether a folder has a table of events; needs no library."""
-    return (root / "events" / _LOG).is_dir()
+    """Return whether a folder has one of the tables; needs no library."""
+    return any((root / each.name / _LOG).is_dir() for each in LAYOUTS)
 
 
 def open_lake(root: Path, *, make: bool = False) -> "Lake":

@@ -12,7 +12,10 @@ from recsys.data.badrows import OnBadRow
 from recsys.data.events import Event, EventKind
 from recsys.data.schema import Dataset
 from recsys.eventlog.entry import Erasure
+from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
+from recsys.eventlog.exposure_files import write_exposures
 from recsys.eventlog.writer import EventLogWriter
+from recsys.lake.open import open_lake
 from recsys.registry.local import LocalRegistry
 
 pytest.importorskip("deltalake", reason="needs the extra lake")
@@ -70,6 +73,19 @@ def test_an_event_log_comes_in_without_those_who_left(tmp_path: Path) -> None:
         "from": "1970-01-02",
         "to": "1970-01-03",
     }
+
+
+def test_exposures_come_in_once(tmp_path: Path) -> None:
+    answer = Exposure(
+        "r1", 5.0, None, "stable", "b" * 16, "recommend", None, 0, override=False, cached=False, degraded=[],
+        item_ids=["a", "b"], scores=[2.0, 1.0], sources=["svd", "tags"], propensities=[1.0, 1.0],
+    )  # fmt: skip
+    frame = frame_of([chunk_of([answer, answer._replace(request_id="r2")])])
+    write_exposures(tmp_path / "exposures", "w", 0, frame)
+    arguments = ("import", tmp_path / "exposures", "--exposures", "--lake", tmp_path / "lake")
+    assert [said(*arguments)["exposures"] for _ in range(2)] == [2, 0]
+    rows = open_lake(tmp_path / "lake").read("exposures", frame.columns).sort("request_id")
+    assert rows.equals(frame)
 
 
 def test_compacting_and_vacuuming_say_what_they_did(lake: Path) -> None:
