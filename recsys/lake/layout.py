@@ -1,8 +1,10 @@
 """What the tables of the lake hold: their columns, what tells two rows apart, and the day they lie in."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
+from pydantic import PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.schema import ITEMS
@@ -78,14 +80,14 @@ LAYOUTS = (EVENTS, EXPOSURES, CATALOGUE, USERS)
 class LakeConfig(FrozenModel):
     """How tables are written."""
 
-    max_days_per_batch: int = 64
+    max_days_per_batch: PositiveInt = 64
     """Partitions that one batch may write to; the rows of its other days have none."""
 
-    keep_days: int = 30
+    keep_days: PositiveInt = 30
     """How long files that are no longer part of a table stay, so that older versions can be read."""
 
-    compression: str = "ZSTD"
-    """Of Parquet pages: ZSTD, SNAPPY or UNCOMPRESSED."""
+    compression: Literal["ZSTD", "SNAPPY", "UNCOMPRESSED"] = "ZSTD"
+    """Of Parquet pages."""
 
-    commit_tries: int = 8
+    commit_tries: PositiveInt = 8
     """How often a batch is tried again when somebody else wrote first."""

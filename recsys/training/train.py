@@ -54,6 +54,7 @@ def train(
     key: str,
     now_s: float,
     gate: GateConfig | None = None,
+    lake_versions: Mapping[str, int] | None = None,
     on_step: Step = lambda _, __: None,
 ) -> Trained:
     """Fit the whole pipeline on everything and publish it; no channel names it yet.
@@ -65,6 +66,8 @@ def train(
         key: what :func:`training_key` said; kept in the manifest, so that nothing is trained twice.
         now_s: Unix time, kept in the manifest.
         gate: what the pipeline must not be worse than; None: publish whatever comes.
+        lake_versions: of the tables that the data set was read from, kept in the manifest so that it can be
+            read again; None: it comes from no lake.
         on_step: told what is being done.
 
     Raises:
@@ -81,6 +84,8 @@ def train(
     fitted = time.perf_counter()
     on_step("writing the bundle", 0.0)
     meta = facts_of(log, model, config, key=key, data=dataset.name, fit_s=fitted - started, gate=scores)
+    if lake_versions is not None:
+        meta["lake"] = dict(lake_versions)
     bundle = registry.publish(model.save, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
     return Trained(bundle, model, fitted - started, time.perf_counter() - fitted)
 
