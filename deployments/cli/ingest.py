@@ -9,12 +9,12 @@ from typing import Annotated
 
 import orjson
 import typer
-from recsys.lake.lake import Lake
 from rich.console import Console
 
 from deployments.ingest_metrics import ingest_metrics
 from recsys.cli.places import events_at_home, home
 from recsys.core.clock import monotonic_clock
+from recsys.lake.lake import Lake
 from recsys.state.open import open_user_state
 from recsys.streams.ingest import Ingest, IngestConfig
 from recsys.streams.message import Judgement

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-from recsys.lake.lake import Lake
 
 from recsys.data.events import Event, EventKind
+from recsys.lake.lake import Lake
 from recsys.state.sqlite import SqliteUserState
 from recsys.streams.address import KafkaAddress
 from recsys.streams.open import open_event_log
