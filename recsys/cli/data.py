@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
+from recsys.cli.data_source import data_source
 from recsys.cli.data_tables import print_description, print_findings, print_report
 from recsys.cli.simulate import simulate
 from recsys.core.clock import unix_clock
@@ -22,14 +23,15 @@ from recsys.data import folder, mapped, sequence
 from recsys.data.badrows import OnBadRow
 from recsys.data.columns import TimeUnit
 from recsys.data.describe import describe as describe_dataset
-from recsys.data.formats import load_dataset
 from recsys.data.loaded import Loaded
 from recsys.data.quality import check_protocols, check_quality
 from recsys.data.schema import Dataset, Kind
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: describe, check, import, convert, simulate.")
 
-DataPath = Annotated[Path, typer.Argument(help="Folder of a data set: Marquee, MovieLens or KuaiRand.")]
+DataPath = Annotated[
+    Path, typer.Argument(help="Folder of a data set: Marquee, MovieLens, KuaiRand; or a lake.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 BadRows = Annotated[
     OnBadRow, typer.Option("--on-bad-row", help="Stop, or go on without them; both count them.")
@@ -172,7 +174,7 @@ app.command("simulate")(simulate)
 
 def _load(path: Path, on_bad_row: OnBadRow, now_s: float, report: Path | None) -> Loaded:
     with _working("reading"):
-        loaded = load_dataset(path, on_bad_row=OnBadRow.SKIP, now_s=now_s)
+        loaded = data_source(path).load(on_bad_row=OnBadRow.SKIP, now_s=now_s)
     _account(loaded, on_bad_row, report)
     return loaded
 

@@ -25,6 +25,11 @@ def events_at_home() -> Path:
     return home() / "events"
 
 
+def lake_at_home() -> Path:
+    """Return the folder of the lake."""
+    return home() / "lake"
+
+
 def home() -> Path:
     """Return the folder that everything is kept in unless something else is said."""
     return Path(os.environ.get(HOME) or _USUAL)
@@ -66,5 +71,15 @@ EventsOption = Annotated[
         default_factory=events_at_home,
         show_default=f"events in {HOME} or {_USUAL}",
         help="The event log, which knows who asked.",
+    ),
+]
+LakeOption = Annotated[
+    Path,
+    typer.Option(
+        "--lake",
+        envvar="MARQUEE_LAKE",
+        default_factory=lake_at_home,
+        show_default=f"lake in {HOME} or {_USUAL}",
+        help="The lake.",
     ),
 ]

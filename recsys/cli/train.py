@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from recsys.cli.data_source import LakeVersionOption, data_source
 from recsys.cli.places import RegistryOption
 from recsys.cli.progress import steps_shown
 from recsys.cli.tracked import TrackOption, tell_of_training
 from recsys.core.clock import unix_clock
 from recsys.core.errors import DataFormatError, FieldError
 from recsys.data.badrows import OnBadRow
-from recsys.data.formats import fingerprint, load_dataset
 from recsys.registry.channels import Channel
 from recsys.registry.open import open_registry
 from recsys.training.gate import GateConfig
@@ -28,7 +28,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 @app.command(name="train")
 def main(
     *,
-    data: Annotated[Path, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")],
+    data: Annotated[Path, typer.Option(help="A data set (ours, MovieLens or KuaiRand), or a lake.")],
     registry: RegistryOption,
     config: Annotated[
         Path | None, typer.Option(help="JSON file with settings that differ from the defaults.")
@@ -40,6 +40,7 @@ def main(
     gate: Annotated[
         bool, typer.Option(help="Refuse to publish what does worse than popularity (fits once more).")
     ] = True,
+    lake_version: LakeVersionOption = None,
     again: Annotated[bool, typer.Option("--again", help="Train even if nothing has changed.")] = False,
     track: TrackOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for machines.")] = False,
@@ -47,13 +48,14 @@ def main(
     """Train recall and ranker on a data set and publish the bundle."""
     settings = read_config(config)
     opened = open_registry(registry)
-    key = training_key(fingerprint(data), settings)
+    source = data_source(data, lake_version)
+    key = training_key(source.fingerprint, settings)
     name = None if again else find_trained(opened, key)
     figures: dict[str, object] = {"trained": name is None}
     if name is None:
         with steps_shown() as on_step:
             on_step(f"reading {data}", 0.0)
-            dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=unix_clock()).dataset
+            dataset = source.load(on_bad_row=on_bad_row, now_s=unix_clock()).dataset
             done = train(
                 dataset,
                 opened,
@@ -61,6 +63,7 @@ def main(
                 key=key,
                 now_s=unix_clock(),
                 gate=GateConfig() if gate else None,
+                lake_versions=source.lake_versions,
                 on_step=on_step,
             )
         name = done.bundle.name

@@ -10,6 +10,7 @@ VLDB 2020.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -25,6 +26,7 @@ FORMAT_VERSION = 1
 """Of the tables' columns and their meaning; a table of a higher one is refused."""
 
 _FORMAT = "marquee.formatVersion"
+_UNKNOWN = ("unsupported", "feature")  # what the library says of a protocol that it does not know
 
 
 class Delta:
@@ -86,7 +88,7 @@ class Delta:
         if int(found) > FORMAT_VERSION:
             looked_for = f"a table of format version {FORMAT_VERSION} or lower"
             raise DataFormatError(self.path, looked_for, f"format version {found}: update this program")
-        return Snapshot(self.path, table)
+        return Snapshot(self.path, self.layout, table)
 
     def append(
         self, snapshot: "Snapshot", rows: pl.DataFrame, *, source: str | None = None, upto: int = 0
@@ -110,40 +112,34 @@ class Delta:
         grown = [name for name in self.layout.stored if name not in snapshot.columns]
         transactions = None if source is None else [Transaction(source, upto)]
         properties = CommitProperties(max_commit_retries=0, app_transactions=transactions)
-        with self._speaking():
-            try:
-                write_deltalake(
-                    snapshot.table,
-                    rows.select(*self.layout.stored),
-                    mode="append",
-                    schema_mode="merge" if grown else None,
-                    writer_properties=self._writer,
-                    commit_properties=properties,
-                )
-            except CommitFailedError:
-                return False
-        return True
+        with self._speaking(), self._committing(snapshot) as done:
+            write_deltalake(
+                snapshot.table,
+                rows.select(*self.layout.stored),
+                mode="append",
+                schema_mode="merge" if grown else None,
+                writer_properties=self._writer,
+                commit_properties=properties,
+            )
+        return not done.refused
 
     def replace_day(self, snapshot: "Snapshot", day: date | None, rows: pl.DataFrame) -> bool:
         """Let ``rows`` (all columns of the table) be all of a day; None: of the rows without one."""
         where = _where_day(day)
         properties = CommitProperties(max_commit_retries=0)
-        with self._speaking():
-            try:
-                if rows.height:
-                    write_deltalake(
-                        snapshot.table,
-                        rows,
-                        mode="overwrite",
-                        predicate=where,
-                        writer_properties=self._writer,
-                        commit_properties=properties,
-                    )
-                else:
-                    snapshot.table.delete(where, commit_properties=properties)
-            except CommitFailedError:
-                return False
-        return True
+        with self._speaking(), self._committing(snapshot) as done:
+            if rows.height:
+                write_deltalake(
+                    snapshot.table,
+                    rows,
+                    mode="overwrite",
+                    predicate=where,
+                    writer_properties=self._writer,
+                    commit_properties=properties,
+                )
+            else:
+                snapshot.table.delete(where, commit_properties=properties)
+        return not done.refused
 
     def compact(self) -> dict[str, int]:
         """Put the small files of each day together; return how many files went and came."""
@@ -175,6 +171,17 @@ class Delta:
         return len(gone)
 
     @contextmanager
+    def _committing(self, snapshot: "Snapshot") -> Iterator["_Commit"]:
+        """Note that a commit was refused because there is a newer version; other refusals are errors."""
+        commit, version = _Commit(), snapshot.version
+        try:
+            yield commit
+        except CommitFailedError:
+            if self.at().version == version:
+                raise
+            commit.refused = True
+
+    @contextmanager
     def _speaking(self) -> Iterator[None]:
         """Turn the library's errors into ours."""
         try:
@@ -183,18 +190,24 @@ class Delta:
             raise NotFoundError("table", str(self.path)) from error
         except (DeltaError, OSError) as error:
             said = _first_line(error)
-            if "Unsupported" in said:
+            if any(word in said.lower() for word in _UNKNOWN):
                 raise DataFormatError(
                     self.path, "a Delta table that deltalake can handle", f"{said}: update this program"
                 ) from error
             raise UnavailableError("lake", f"{self.path}: {said}") from error
 
 
+@dataclass(slots=True)
+class _Commit:
+    refused: bool = False
+
+
 class Snapshot:
     """A table at one version; only :meth:`Delta.at` makes one."""
 
-    def __init__(self, path: Path, table: DeltaTable) -> None:
+    def __init__(self, path: Path, layout: Layout, table: DeltaTable) -> None:
         self._path = path
+        self._layout = layout
         self.table = table
 
     @property
@@ -233,7 +246,7 @@ class Snapshot:
         )
 
     def read(self, columns: Sequence[str] | None = None, *, where: str | None = None) -> pl.DataFrame:
-        """Return rows in no particular order; a wanted column that the table lacks is left out.
+        """Return rows in no particular order; a wanted column that an older program left out is null.
 
         Args:
             columns: names; None: all.
@@ -242,12 +255,18 @@ class Snapshot:
         Raises:
             DataFormatError: files of this version are gone.
         """
-        known = None if columns is None else [name for name in columns if name in self.columns]
+        there = self.columns
+        known = None if columns is None else [name for name in columns if name in there]
         try:
-            return pl.DataFrame(self.table.scan(columns=known, predicate=where))
+            rows = pl.DataFrame(self.table.scan(columns=known, predicate=where))
         except (DeltaError, OSError, pl.exceptions.PolarsError) as error:
             found = f"{_first_line(error)} (vacuumed, or somebody was erased?)"
             raise DataFormatError(self._path, f"the files of version {self.version}", found) from error
+        wanted = there if columns is None else columns
+        return rows.select(
+            pl.col(name) if name in there else pl.lit(None, self._layout.stored[name]).alias(name)
+            for name in wanted
+        )
 
     def read_day(self, day: date | None) -> pl.DataFrame:
         """Return all rows and columns of a day; None: of the rows without one."""

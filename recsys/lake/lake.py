@@ -12,7 +12,7 @@ from recsys.core.errors import ConflictError, NotFoundError
 from recsys.data.schema import Dataset
 from recsys.lake.dataset import dataset_of
 from recsys.lake.delta import Delta
-from recsys.lake.layout import CATALOGUE, EVENTS, EXPOSURES, LAYOUTS, USERS, LakeConfig
+from recsys.lake.layout import CATALOGUE, DAY, EVENTS, EXPOSURES, LAYOUTS, USERS, LakeConfig
 from recsys.lake.left import Left
 from recsys.lake.rows import EventTable, ExposureTable, ItemTable
 
@@ -115,16 +115,34 @@ class Lake:
             user_id: who.
             at_s: Unix time; what comes later stays.
             pseudonym: theirs in the exposures; without it, exposures are left alone.
+
+        Raises:
+            ConflictError: a program that does not know our lock wrote meanwhile; do it again.
         """
+        pseudonyms = {} if pseudonym is None else {pseudonym: at_s}
+        return self.erase_many({user_id: at_s}, pseudonyms)
+
+    def erase_many(
+        self, erased_at_s: Mapping[str, float], pseudonyms_at_s: Mapping[str, float] | None = None
+    ) -> Erased:
+        """Remove what many users did, see :meth:`erase`, for the price of one.
+
+        Args:
+            erased_at_s: user id -> Unix time up to which everything goes.
+            pseudonyms_at_s: pseudonym in the exposures -> the same.
+        """
+        concerned = {EVENTS.name: ("user_id", erased_at_s)}
+        if pseudonyms_at_s:
+            concerned[EXPOSURES.name] = ("user_pseudonym", pseudonyms_at_s)
         with self._alone():
-            self._left.add(user_id, at_s)
-            n_events = self._remove(EVENTS.name, "user_id", user_id, at_s)
-            n_exposures = 0
-            if pseudonym is not None:
-                n_exposures = self._remove(EXPOSURES.name, "user_pseudonym", pseudonym, at_s)
-            tables = [name for name in (EVENTS.name, EXPOSURES.name) if self._deltas[name].exists]
-            n_files = sum(self._deltas[name].vacuum(keep_hours=0) for name in tables)
-        return Erased(n_events, n_exposures, n_files)
+            self._left.add(erased_at_s)
+            removed = {
+                table: self._remove(self._deltas[table], column, whom)
+                for table, (column, whom) in concerned.items()
+                if self._deltas[table].exists
+            }
+            n_files = sum(self._deltas[table].vacuum(keep_hours=0) for table in removed)
+        return Erased(removed.get(EVENTS.name, 0), removed.get(EXPOSURES.name, 0), n_files)
 
     def compact(self) -> dict[str, dict[str, int]]:
         """Put small files together; return per table how many were ``removed`` and ``added``."""
@@ -149,23 +167,17 @@ class Lake:
                 if delta.exists
             }
 
-    def _remove(self, table: str, column: str, who: str, at_s: float) -> int:
-        """Rewrite the days that hold rows of somebody; no name stands in the log for it."""
-        delta = self._deltas[table]
-        if not delta.exists:
-            return 0
-        theirs = (pl.col(column) == who) & (pl.col(delta.layout.time) <= at_s)
-        theirs = theirs.fill_null(value=False)
-        concerned = delta.at().read([column, delta.layout.time, "day"]).filter(theirs)
-        for day in concerned["day"].unique():
-            for _ in range(self._config.commit_tries):
-                snapshot = delta.at()
-                if delta.replace_day(snapshot, day, snapshot.read_day(day).filter(~theirs)):
-                    break
-            else:
-                raise ConflictError(
-                    f"table {delta.path}", f"version {snapshot.version}", "a newer one each time"
-                )
+    def _remove(self, delta: Delta, column: str, erased_at_s: Mapping[str, float]) -> int:
+        """Rewrite the days that hold rows of somebody; the log names the days alone."""
+        until_s = pl.col(column).replace_strict(
+            list(erased_at_s), list(erased_at_s.values()), default=None, return_dtype=pl.Float64()
+        )
+        theirs = (pl.col(delta.layout.time) <= until_s).fill_null(value=False)
+        concerned = delta.at().read([column, delta.layout.time, DAY]).filter(theirs)
+        for day in concerned[DAY].unique():
+            snapshot = delta.at()
+            if not delta.replace_day(snapshot, day, snapshot.read_day(day).filter(~theirs)):
+                raise ConflictError(f"table {delta.path}", f"version {snapshot.version}", "a newer one")
         return concerned.height
 
     def _delta(self, table: str) -> Delta:

@@ -22,18 +22,17 @@ class Left:
     def __init__(self, delta: Delta) -> None:
         self._delta = delta
 
-    def add(self, user_id: str, at_s: float) -> None:
-        """Remember that nothing of a user up to ``at_s`` may be used or come in again."""
+    def add(self, erased_at_s: Mapping[str, float]) -> None:
+        """Remember that nothing of these users up to then may be used or come in again."""
         if not self._delta.exists:
             self._delta.create({_KEY: secrets.token_hex(_KEY_BYTES)})
         committed = False
         while not committed:
             snapshot = self._delta.at()
-            digest = _digests(snapshot.properties).of(user_id)
-            row = pl.DataFrame(
-                {"user_digest": [digest], "erased_at_s": [at_s]}, schema=self._delta.layout.stored
-            )
-            committed = self._delta.append(snapshot, row)
+            digests = map(_digests(snapshot.properties).of, erased_at_s)
+            rows = zip(digests, erased_at_s.values(), strict=True)
+            frame = pl.DataFrame(list(rows), schema=self._delta.layout.stored, orient="row")
+            committed = self._delta.append(snapshot, frame)
 
     def drop(self, rows: pl.DataFrame, *, user: str = "user_id", time: str = "time_s") -> pl.DataFrame:
         """Leave out the rows that happened before their user left."""

@@ -1,10 +1,12 @@
 """What comes in, as columns: events, answers that were served, changes of the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 
 import polars as pl
 
+from recsys.core.errors import FieldError
 from recsys.data.events import Event
 from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.lake.layout import CATALOGUE, EVENTS
@@ -42,12 +44,29 @@ class ItemTable(Table):
             upto: see there.
 
         Raises:
-            FieldError: an entry lacks ``item_id`` or ``since_s``; and see there.
+            FieldError: an entry lacks ``item_id`` or ``since_s``, or a field has a wrong type; and see there.
         """
-        return self.append_frame(pl.DataFrame(entries, schema=CATALOGUE.columns), source=source, upto=upto)
+        with _refusing("items"):
+            rows = pl.DataFrame(entries, schema=CATALOGUE.columns)
+        return self.append_frame(rows, source=source, upto=upto)
 
 
 def event_rows(entries: Sequence[Event]) -> pl.DataFrame:
-    """Return events as rows, columns of :data:`EVENTS`."""
+    """Return events as rows, columns of :data:`EVENTS`.
+
+    Raises:
+        FieldError: a field is of a wrong type, or text that is not Unicode.
+    """
     columns = zip(*map(attrgetter(*_FIELDS), entries), strict=True) if entries else ((),) * len(_FIELDS)
-    return pl.DataFrame(dict(zip(_FIELDS, columns, strict=True)), schema=EVENTS.columns)
+    with _refusing("events"):
+        return pl.DataFrame(dict(zip(_FIELDS, columns, strict=True)), schema=EVENTS.columns)
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Turn what Polars says of values that fit no column into our words."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+        said = str(error).partition("\n")[0]
+        raise FieldError(what, said, "values of the types of the columns") from error

@@ -1,6 +1,7 @@
 """From a data set to a bundle in the registry."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -53,6 +54,7 @@ def train(
     key: str,
     now_s: float,
     gate: GateConfig | None = None,
+    lake_versions: Mapping[str, int] | None = None,
     on_step: Step = lambda _, __: None,
 ) -> Trained:
     """Fit the whole pipeline on everything and publish it; no channel names it yet.
@@ -64,6 +66,8 @@ def train(
         key: what :func:`training_key` said; kept in the manifest, so that nothing is trained twice.
         now_s: Unix time, kept in the manifest.
         gate: what the pipeline must not be worse than; None: publish whatever comes.
+        lake_versions: of the tables that the data set was read from, kept in the manifest so that it can be
+            read again; None: it comes from no lake.
         on_step: told what is being done.
 
     Raises:
@@ -94,5 +98,7 @@ def train(
         },
         "settings": settings,
     }
+    if lake_versions is not None:
+        meta["lake"] = dict(lake_versions)
     bundle = registry.publish(model.save, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
     return Trained(bundle, model, fitted - started, time.perf_counter() - fitted)

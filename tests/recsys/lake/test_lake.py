@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("deltalake", reason="needs the extra lake")
 
-from recsys.core.errors import DataFormatError, FieldError, NotFoundError
+from recsys.core.errors import DataFormatError, FieldError, NotFoundError, UnavailableError
 from recsys.data.events import Event, EventKind
 from recsys.lake.lake import Lake
 from recsys.lake.layout import LakeConfig
@@ -207,3 +207,38 @@ def test_a_writer_that_knows_of_no_lock_and_comes_in_between_is_noticed(
     monkeypatch.setattr(lake.events, "_admit", come_between)
     assert lake.events.append([liked("e2"), liked("e3")], source="log", upto=3) == 1
     assert ids(lake) == ["e1", "e2", "e3"]
+
+
+def test_a_disk_that_refuses_loses_nothing_and_the_same_batch_is_taken_later(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.events.append([liked("e1")], source="log", upto=1)
+    in_the_way = tmp_path / "events" / "day=1970-01-05"
+    in_the_way.write_text("a file where the folder of a day belongs")
+    batch = [liked("e2"), liked("e3", time_s=4 * DAY_S)]
+    with pytest.raises(UnavailableError, match="lake is unavailable"):
+        lake.events.append(batch, source="log", upto=3)
+    assert (ids(lake), lake.events.taken("log")) == (["e1"], 1)
+    in_the_way.unlink()
+    assert lake.events.append(batch, source="log", upto=3) == 2
+    assert ids(lake) == ["e1", "e2", "e3"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"item_id": "heat"},
+        {"since_s": 1.0},
+        {"item_id": "heat", "since_s": "yesterday"},
+        {"item_id": "heat", "since_s": 1.0, "duration_s": "long"},
+    ],
+)
+def test_a_change_of_the_catalogue_that_fits_no_column_is_refused(
+    tmp_path: Path, entry: dict[str, object]
+) -> None:
+    with pytest.raises(FieldError, match="items"):
+        Lake(tmp_path).items.append([entry], source="catalogue", upto=1)
+
+
+def test_text_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FieldError, match="events"):
+        Lake(tmp_path).events.append([liked("\ud800")], source="log", upto=1)
