@@ -11,13 +11,18 @@ from recsys.core.errors import InputError
 from recsys.core.hashing import digest_bytes
 from recsys.data.log import Vocabulary, encode
 from recsys.data.schema import Dataset
+from recsys.drift.fit import ProfileConfig, fit_profile
+from recsys.drift.profile import save_profile
+from recsys.drift.served import with_served
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.matrix import FEATURE_SCHEMA
+from recsys.registry.bundle import BundleWriter
 from recsys.registry.manifest import FORMAT_VERSION
 from recsys.registry.store import Registry
 from recsys.registry.writer import BundleRef
 from recsys.training.cross_fit import Step
 from recsys.training.gate import GateConfig, pass_gate
+from recsys.training.sample_lists import sample_lists
 from recsys.training.two_stage import TrainingConfig, fit_two_stage
 
 
@@ -79,6 +84,16 @@ def train(
     model = fit_two_stage(log, dataset.items, config, on_step=on_step)
     fitted = time.perf_counter()
     on_step("writing the bundle", 0.0)
+    profiled = fit_profile(dataset, ProfileConfig(), seed=config.seed)
+
+    def fill(writer: BundleWriter) -> None:
+        model.save(writer)
+        if profiled is not None:
+            lists = sample_lists(model, log, profiled.profile, seed=config.seed)
+            save_profile(
+                writer, with_served(profiled, lists, dataset.items, seed=config.seed), profiled.ranks
+            )
+
     settings: JsonValue = orjson.loads(config.model_dump_json())
     meta: dict[str, JsonValue] = {
         "training_key": key,
@@ -94,5 +109,5 @@ def train(
         },
         "settings": settings,
     }
-    bundle = registry.publish(model.save, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
+    bundle = registry.publish(fill, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
     return Trained(bundle, model, fitted - started, time.perf_counter() - fitted)
