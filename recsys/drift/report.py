@@ -14,7 +14,7 @@ _MOST_WORDS = 40  # windows with something to say are listed up to here, the lat
 _HEAD = ("window (UTC)", "feature", "how", "divergence", "threshold", "PSI", "KS", "p")
 _EXPLAINED = (
     "One row per feature, one column per window: how far it is from the reference, as a share of its "
-    "threshold. Blue is far below; red is over: it has moved. White could not be judged."
+    "threshold. Blue is far below; red is over: it has moved. Grey could not be judged."
 )
 _CHANGES = (
     "Found by looking at users one after another, not at windows; these raise no alarm by themselves. "

@@ -31,6 +31,7 @@ def overview_plot(windows: Sequence[WindowVerdict]) -> str:
 
     def draw(axes: Axes) -> None:
         axes.grid(visible=False)
+        axes.set_facecolor("#d1d5db")  # shows where nothing could be judged
         image = axes.imshow(
             ratios, cmap="RdBu_r", vmin=0.0, vmax=_TWICE, aspect="auto", interpolation="nearest"
         )
