@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from recsys.cli.data_source import data_source
 from recsys.cli.places import RegistryOption, home
 from recsys.cli.progress import steps_shown
 from recsys.cli.tracked import TrackOption, tell_of_training
@@ -18,7 +19,6 @@ from recsys.core.clock import monotonic_clock, unix_clock
 from recsys.core.durable import locked_if_free
 from recsys.core.errors import FieldError, IncompatibleBundleError, NotFoundError
 from recsys.data.badrows import OnBadRow
-from recsys.data.formats import fingerprint, load_dataset
 from recsys.registry.channels import Channel
 from recsys.registry.open import open_registry
 from recsys.registry.store import Registry
@@ -60,7 +60,9 @@ def _pace(text: str) -> float:
 @app.command(name="retrain")
 def main(
     *,
-    data: Annotated[Path, typer.Option(help="A data set: ours, MovieLens or KuaiRand; all that is known.")],
+    data: Annotated[
+        Path, typer.Option(help="A data set (ours, MovieLens or KuaiRand), or a lake; all that is known.")
+    ],
     registry: RegistryOption,
     from_bundle: Annotated[
         str, typer.Option(help="What is made fresher: a channel, a bundle's name, or the beginning of one.")
@@ -154,15 +156,25 @@ def _one(address: str, registry: Registry, asked: _Asked) -> tuple[str, dict[str
         on_step(f"reading {asked.data}", 0.0)
         known = _settings(registry, asked)  # None: there is no bundle to begin with
         training = asked.settings or known or TrainingConfig()
-        key = training_key(fingerprint(asked.data), training)
+        source = data_source(asked.data)
+        key = training_key(source.fingerprint, training)
         if not asked.again and (there := find_trained(registry, key)) is not None:
             return there, {"refreshed": False}
         now_s = unix_clock()
-        dataset = load_dataset(asked.data, on_bad_row=asked.on_bad_row, now_s=now_s).dataset
+        dataset = source.load(on_bad_row=asked.on_bad_row, now_s=now_s).dataset
         sums = open_sums(address)
         parent = None if asked.full or known is None else _parent(registry, sums, asked, training)
         done = refresh(
-            dataset, registry, sums, parent, training, asked.how, key=key, now_s=now_s, on_step=on_step
+            dataset,
+            registry,
+            sums,
+            parent,
+            training,
+            asked.how,
+            key=key,
+            now_s=now_s,
+            lake_versions=source.lake_versions,
+            on_step=on_step,
         )
     return done.bundle.name, {"refreshed": True, **_facts(done, parent)}
 

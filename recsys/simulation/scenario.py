@@ -42,6 +42,11 @@ class Scenario(FrozenModel):
 
     drift: float = Field(default=0.2, ge=0.0, le=1.0)
     """How far tastes move from their first to their last state; 1.0 means all the way."""
+    shift_at_hour: NonNegativeFloat | None = None
+    """Tastes move by ``drift`` all at once, so many hours after the first moment; None: bit by bit."""
+    last_n_topics: PositiveInt | None = None
+    """The last tastes are drawn from the first so many topics alone: fashions. None: from all, so that each
+    user changes and the whole does not."""
     taste_weight: NonNegativeFloat = 5.0
     """Weight of affinity in the choice among what is shown."""
     series_momentum: NonNegativeFloat = 2.0
@@ -84,6 +89,32 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(name="medium", n_users=10_000, n_items=20_000, n_events=1_000_000),
         Scenario(name="large", n_users=1_000_000, n_items=20_000, n_events=20_000_000),
         Scenario(name="drift", n_users=2_000, n_items=1_000, n_events=100_000, drift=1.0),
+        Scenario(
+            name="steady",
+            n_users=20_000,
+            n_items=5_000,
+            n_events=200_000,
+            n_days=98,
+            zipf_exponent=0.3,
+            freshness_half_life_days=100_000.0,
+            new_item_share=0.2,
+            new_user_share=0.0,
+            drift=0.0,
+        ),
+        Scenario(
+            name="shift",
+            n_users=20_000,
+            n_items=5_000,
+            n_events=200_000,
+            n_days=98,
+            zipf_exponent=0.3,
+            freshness_half_life_days=100_000.0,
+            new_item_share=0.2,
+            new_user_share=0.0,
+            drift=1.0,
+            shift_at_hour=60 * 24.0 + 18.0,
+            last_n_topics=6,
+        ),
         Scenario(
             name="cold-start",
             n_users=5_000,

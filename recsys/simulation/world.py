@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.clock import SECONDS_PER_HOUR
 from recsys.simulation.catalogue import Catalogue, directions, make_catalogue, unit_rows
 from recsys.simulation.chance import Stream, stream
 from recsys.simulation.scenario import Scenario
@@ -51,6 +52,9 @@ class World:
 
     def drifted(self, time_s: NDArray[np.float64] | float) -> NDArray[np.float32]:
         """Return how far tastes have moved by then: 0.0 at the start, ``scenario.drift`` at the end."""
+        if self.scenario.shift_at_hour is not None:
+            shifts_s = self.scenario.starts_s + self.scenario.shift_at_hour * SECONDS_PER_HOUR
+            return np.asarray(self.scenario.drift * (np.asarray(time_s) >= shifts_s), dtype=np.float32)
         span_s = self.scenario.ends_s - self.scenario.starts_s
         progress = np.clip((np.asarray(time_s) - self.scenario.starts_s) / span_s, 0.0, 1.0)
         return np.asarray(self.scenario.drift * progress, dtype=np.float32)
@@ -120,23 +124,25 @@ def watch_logit(affinity: NDArray[np.float32], quality: NDArray[np.float32]) -> 
 
 
 def _draw_tastes(
-    catalogue: Catalogue, n: int, rng: np.random.Generator
+    catalogue: Catalogue, n: int, rng: np.random.Generator, n_topics: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-    n_topics, dimensions = catalogue.topic_vectors.shape
+    dimensions = catalogue.topic_vectors.shape[1]
     topics = rng.integers(n_topics, size=(n, TOPICS_PER_USER)).astype(np.int16)
     shared = np.einsum("t,ntd->nd", TOPIC_SHARES, catalogue.topic_vectors[topics])
     return unit_rows(shared + PERSONAL_SHARE * directions(rng, n, dimensions)), topics
 
 
-def _make_tastes(catalogue: Catalogue, n_users: int, seed: int) -> Tastes:
-    dimensions = catalogue.topic_vectors.shape[1]
+def _make_tastes(catalogue: Catalogue, scenario: Scenario, seed: int) -> Tastes:
+    n_topics, dimensions = catalogue.topic_vectors.shape
+    topics_of = (n_topics, min(n_topics, scenario.last_n_topics or n_topics))
+    n_users = scenario.n_users
     vectors = np.empty((2, n_users, dimensions), dtype=np.float32)
     topics = np.empty((2, n_users, TOPICS_PER_USER), dtype=np.int16)
     for block, start in enumerate(range(0, n_users, _USERS_PER_DRAW)):
         rng = stream(seed, Stream.TASTES, block)
         users = slice(start, min(start + _USERS_PER_DRAW, n_users))
         for moment in (0, 1):
-            drawn = _draw_tastes(catalogue, users.stop - start, rng)
+            drawn = _draw_tastes(catalogue, users.stop - start, rng, topics_of[moment])
             vectors[moment, users], topics[moment, users] = drawn
     return Tastes(vectors[0], vectors[1], topics[0], topics[1])
 
@@ -144,4 +150,4 @@ def _make_tastes(catalogue: Catalogue, n_users: int, seed: int) -> Tastes:
 def make_world(scenario: Scenario, seed: int) -> World:
     """Draw a world; the same scenario and seed give the same one."""
     catalogue = make_catalogue(scenario, seed)
-    return World(scenario, seed, catalogue, _make_tastes(catalogue, scenario.n_users, seed))
+    return World(scenario, seed, catalogue, _make_tastes(catalogue, scenario, seed))

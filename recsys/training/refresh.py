@@ -37,7 +37,7 @@ from recsys.training.data_checks import DataChecks, check_data
 from recsys.training.gate import GateConfig, held_out_of_some, pass_gate, pass_with
 from recsys.training.growing import grown
 from recsys.training.kept_sums import keep_sums, sums_of, tidy_sums
-from recsys.training.train import facts_of
+from recsys.training.train import facts_of, with_profile
 from recsys.training.two_stage import (
     TrainingConfig,
     assembled,
@@ -150,6 +150,7 @@ def refresh(
     *,
     key: str,
     now_s: float,
+    lake_versions: Mapping[str, int] | None = None,
     on_step: Step = lambda _, __: None,
 ) -> Refreshed:
     """Make a bundle of everything that is known and publish it with its sums; no channel names it yet.
@@ -163,6 +164,7 @@ def refresh(
         config: what is kept and what is checked.
         key: what :func:`recsys.training.train.training_key` said.
         now_s: Unix time, kept in the manifest.
+        lake_versions: of the tables that the data set was read from, kept in the manifest too.
         on_step: told what is being done.
 
     Raises:
@@ -190,8 +192,11 @@ def refresh(
     timer.step("writing the bundle")
     fit_s = timer.seconds("sums", "ranker", "pipeline")
     meta = facts_of(log, model, training, key=key, data=dataset.name, fit_s=fit_s, gate=scores)
+    if lake_versions is not None:
+        meta["lake"] = dict(lake_versions)
     meta |= _descent(parent, difference, kept=ranker is not None)
-    bundle = registry.publish(model.save, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
+    fill = with_profile(model, log, dataset, seed=training.seed)
+    bundle = registry.publish(fill, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
     timer.step("writing the sums")
     keep_sums(sums, now, training.knowledge.recall.sequential, bundle=bundle.name, now_s=now_s)
     tidy_sums(sums, registry, newest=bundle.name)

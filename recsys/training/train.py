@@ -1,7 +1,7 @@
 """From a data set to a bundle in the registry."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,13 +12,18 @@ from recsys.core.errors import InputError
 from recsys.core.hashing import digest_bytes
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
+from recsys.drift.fit import ProfileConfig, fit_profile
+from recsys.drift.profile import save_profile
+from recsys.drift.served import with_served
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.matrix import FEATURE_SCHEMA
+from recsys.registry.bundle import BundleWriter
 from recsys.registry.manifest import FORMAT_VERSION
 from recsys.registry.store import Registry
 from recsys.registry.writer import BundleRef
 from recsys.training.cross_fit import Step
 from recsys.training.gate import GateConfig, pass_gate
+from recsys.training.sample_lists import sample_lists
 from recsys.training.two_stage import TrainingConfig, fit_two_stage
 
 
@@ -86,8 +91,25 @@ def train(
     meta = facts_of(log, model, config, key=key, data=dataset.name, fit_s=fitted - started, gate=scores)
     if lake_versions is not None:
         meta["lake"] = dict(lake_versions)
-    bundle = registry.publish(model.save, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
+    fill = with_profile(model, log, dataset, seed=config.seed)
+    bundle = registry.publish(fill, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
     return Trained(bundle, model, fitted - started, time.perf_counter() - fitted)
+
+
+def with_profile(
+    model: TwoStage, log: InteractionLog, dataset: Dataset, *, seed: int
+) -> Callable[[BundleWriter], None]:
+    """Return what writes a pipeline and what the data and its lists look like, to find drift by."""
+    profiled = fit_profile(dataset, ProfileConfig(), seed=seed)
+
+    def fill(writer: BundleWriter) -> None:
+        model.save(writer)
+        if profiled is not None:
+            lists = sample_lists(model, log, profiled.profile, seed=seed)
+            served = with_served(profiled, lists, dataset.items, seed=seed)
+            save_profile(writer, served, profiled.ranks)
+
+    return fill
 
 
 def facts_of(

@@ -64,3 +64,13 @@ def test_watching_is_likelier_with_affinity_and_falls_with_position_as_looking_d
     assert np.corrcoef(affinity[0], top[0])[0, 1] > 0.9
     assert (top > 0).all()
     assert (top < 1).all()
+
+
+def test_tastes_can_jump_at_a_set_hour_to_a_few_topics() -> None:
+    scenario = TINY.model_copy(update={"drift": 1.0, "shift_at_hour": 36.0, "last_n_topics": 2})
+    world = make_world(scenario, 7)
+    shifts_s = scenario.starts_s + 36 * 3_600.0
+    assert (float(world.drifted(shifts_s - 1.0)), float(world.drifted(shifts_s))) == (0.0, 1.0)
+    assert set(world.tastes.last_topics.ravel().tolist()) == {0, 1}
+    before = make_world(TINY, 7).tastes  # what comes first is as it would have been
+    assert (world.tastes.first == before.first).all()

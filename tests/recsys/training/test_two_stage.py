@@ -8,6 +8,7 @@ import pytest
 from recsys.core.errors import InputError
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
+from recsys.drift.profile import load_reference
 from recsys.features.users import UserBatch, batch_at
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.boosting import BoostingConfig
@@ -167,3 +168,10 @@ def test_the_key_of_a_training_changes_with_data_and_settings() -> None:
     assert len(keys) == 3
     assert training_key("data", TINY) in keys
     assert all(len(key) == 16 for key in keys)
+
+
+def test_a_bundle_carries_a_profile_of_its_data_and_its_lists(trained: Trained) -> None:
+    reference = load_reference(open_bundle(trained.bundle.path, feature_schema=FEATURE_SCHEMA))
+    names = {feature.name for feature in reference.profile.features}
+    assert {"kind", "tag", "chosen_share", "top_score", "served_popularity_rank"} <= names
+    assert reference.bundle == trained.bundle.name

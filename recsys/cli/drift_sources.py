@@ -1,0 +1,74 @@
+"""Where ``marquee drift`` reads events, and which of them."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import typer
+
+from recsys.core.errors import FieldError
+from recsys.data.formats import load_dataset
+from recsys.drift.events import interactions_in
+from recsys.drift.profile import Profile
+
+_SECONDS: Final = {"m": 60.0, "h": 3_600.0, "d": 86_400.0}
+
+
+def events_of(data: Path | None, log: Path | None, now_s: float) -> pl.DataFrame:
+    """Return the interactions of a data set or an event log.
+
+    Raises:
+        FieldError: neither was named, or both were.
+        DataFormatError: there is none.
+    """
+    if (data is None) == (log is None):
+        raise FieldError("--data, --log", "neither" if data is None else "both", "one of them")
+    if data is not None:
+        return load_dataset(data, now_s=now_s).dataset.interactions
+    return interactions_in(log or Path(), on_damage=lambda damage: typer.echo(f"marquee: {damage}", err=True))
+
+
+def between(
+    interactions: pl.DataFrame, since: str | None, until: str | None, *, default_since_s: float
+) -> pl.DataFrame:
+    """Return the interactions of a time range; the end is not included."""
+    since_s = default_since_s if since is None else moment("--since", since)
+    until_s = float("inf") if until is None else moment("--until", until)
+    return interactions.filter((pl.col("time_s") >= since_s) & (pl.col("time_s") < until_s))
+
+
+def moment(option: str, text: str) -> float:
+    """Return the Unix time of a date or a moment, UTC where nothing else is said.
+
+    >>> moment("--since", "1970-01-02")
+    86400.0
+    """
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise FieldError(option, repr(text), "a date or a moment: 2024-03-01, 2024-03-01T18:00") from None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+def duration_s(option: str, text: str) -> float:
+    """Return the seconds of ``15m``, ``6h``, ``1d``.
+
+    >>> duration_s("--window", "6h")
+    21600.0
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", text)
+    if found is None or float(found[1]) == 0.0:
+        raise FieldError(option, repr(text), "a duration: 15m, 6h, 1d")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def window_of(text: str | None, profile: Profile) -> None:
+    """Check that a window is as long as those of the profile.
+
+    Raises:
+        FieldError: it is not; users do more in longer windows, so they could not be compared.
+    """
+    if text is not None and duration_s("--window", text) != profile.window_s:
+        raise FieldError("--window", text, f"{profile.window_s / 3600:g}h, as the bundle's profile has it")
