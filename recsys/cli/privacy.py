@@ -16,9 +16,10 @@ from recsys.eventlog.exposure_files import exposure_files
 from recsys.eventlog.reader import read_erasures
 from recsys.privacy import erasure
 from recsys.privacy.names import Names, names_of, shown_as
-from recsys.privacy.places import ExposuresPlace, LogPlace, Place, StatePlace
+from recsys.privacy.places import ExposuresPlace, LogPlace, Place, StatePlace, SumsPlace
 from recsys.privacy.retention import RetentionConfig, enforce
 from recsys.registry.open import open_registry
+from recsys.training.leaving import bundles_before
 
 app = typer.Typer(no_args_is_help=True, help="Let a person leave, and prove it.")
 
@@ -54,7 +55,8 @@ ExposuresKeyOption = Annotated[
     typer.Option(help="Keys of the exposures; else MARQUEE_EXPOSURES_KEY, else beside the exposures."),
 ]
 RegistryOption = Annotated[
-    str | None, typer.Option("--registry", envvar="MARQUEE_REGISTRY", help="Its bundles are listed.")
+    str | None,
+    typer.Option("--registry", envvar="MARQUEE_REGISTRY", help="Its bundles are listed, its sums changed."),
 ]
 LakeOption = Annotated[Path | None, typer.Option("--lake", help="Folder of the lake, where there is one.")]
 
@@ -79,10 +81,9 @@ def erase(
     """
     names = _names(_who(user_id), events, key, exposures, exposures_key)
     at_s = unix_clock() + _CLOCK_SKEW_S
-    bundles = [] if registry is None else erasure.bundles_before(open_registry(registry), at_s)
-    done = erasure.erase(
-        names, _places(state, events, exposures, lake), at_s=at_s, clock=unix_clock, bundles=bundles
-    )
+    bundles = [] if registry is None else list(bundles_before(open_registry(registry), at_s))
+    places = _places(state, events, exposures, lake, registry)
+    done = erasure.erase(names, places, at_s=at_s, clock=unix_clock, bundles=bundles)
     done.write(proof)
     for place in done.places:
         typer.echo(f"{place.place}: removed {_removed(place.removed)}; {_left(place.left)}")
@@ -103,10 +104,11 @@ def check(
     key: KeyOption = None,
     exposures_key: ExposuresKeyOption = None,
     lake: LakeOption = None,
+    registry: RegistryOption = None,
 ) -> None:
     """Search every byte for a person and change nothing; exit code 1 when they are named."""
     names = _names(_who(user_id), events, key, exposures, exposures_key)
-    found = erasure.search(names, _places(state, events, exposures, lake))
+    found = erasure.search(names, _places(state, events, exposures, lake, registry))
     for place, traces in found.items():
         typer.echo(f"{place}: {_left(traces)}")
     if found:
@@ -122,6 +124,7 @@ def finish(
     exposures: ExposuresOption,
     exposures_key: ExposuresKeyOption = None,
     lake: LakeOption = None,
+    registry: RegistryOption = None,
 ) -> None:
     """Complete what calls of DELETE /users/{id} began: they leave the name in the log. Run it daily.
 
@@ -135,7 +138,7 @@ def finish(
         if name != tombstone_of(name) and at_s <= settled_s
     }
     typer.echo(f"{len(people):,} names were left to be removed")
-    for place in _places(state, events, exposures, lake) if people else ():
+    for place in _places(state, events, exposures, lake, registry) if people else ():
         typer.echo(f"{place.name}: removed {_removed(place.erase(people))}")
 
 
@@ -199,9 +202,13 @@ def _keys(named: Path | None, usual: Path) -> Pseudonyms | None:
     return Pseudonyms.of_file(path)
 
 
-def _places(state: str, events: Path, exposures: Path, lake: Path | None) -> list[Place]:
+def _places(
+    state: str, events: Path, exposures: Path, lake: Path | None, registry: str | None
+) -> list[Place]:
     """Return where people are named; whoever keeps people somewhere else adds it here."""
     places: list[Place] = [LogPlace(events), StatePlace(state), ExposuresPlace(exposures)]
+    if registry is not None:
+        places.append(SumsPlace(registry, clock=unix_clock))
     if lake is None:
         return places
     try:

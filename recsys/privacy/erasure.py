@@ -7,7 +7,6 @@ from recsys.privacy.names import Names
 from recsys.privacy.places import Place
 from recsys.privacy.proof import PlaceProof, Proof
 from recsys.privacy.search import long_enough
-from recsys.registry.store import Registry
 
 
 def erase(
@@ -46,11 +45,3 @@ def search(names: Names, places: Sequence[Place]) -> Mapping[str, Mapping[str, i
     """Return place -> where it names a person -> how many times; places that do not are left out."""
     found = {place.name: place.traces(names) for place in places}
     return {place: traces for place, traces in found.items() if traces}
-
-
-def bundles_before(registry: Registry, at_s: float) -> list[str]:
-    """Return the bundles that were made up to a time and are still there, the newest first.
-
-    Of one that cannot be read nobody knows when it was made, so it is listed.
-    """
-    return [info.name for info in registry.list() if info.manifest is None or info.manifest.created_s <= at_s]

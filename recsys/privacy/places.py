@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import polars as pl
 
+from recsys.core.clock import Clock
 from recsys.core.errors import UnavailableError
 from recsys.eventlog.exposure_reader import FOR_EVER, forget_exposures, scan_exposures
 from recsys.eventlog.redact import naming, redact
@@ -14,6 +15,8 @@ from recsys.privacy.search import files_under, long_enough, traces
 from recsys.state.open import open_user_state
 from recsys.state.sqlite import SqliteUserState
 from recsys.state.store import UserStateStore
+from recsys.training.kept_sums import open_sums
+from recsys.training.leaving import subtract, users_in_sums
 
 
 class Place(Protocol):
@@ -170,6 +173,33 @@ class ExposuresPlace:
         erased = scan_exposures(self._folder, erased_at_s=dict.fromkeys(names.shown, FOR_EVER))
         n_rows = _height(scan_exposures(self._folder)) - _height(erased)
         return found or ({self.address: n_rows} if n_rows else {})
+
+
+class SumsPlace:
+    """The sums that recall is refreshed from; see :mod:`recsys.training.leaving`.
+
+    They hold lives under a hash of the user's name inside, never the name.
+
+    Args:
+        registry: address of the bundles, beside which the sums are kept.
+        clock: Unix time.
+    """
+
+    name = "sums of recall"
+
+    def __init__(self, registry: str, *, clock: Clock) -> None:
+        self.address = registry
+        self._clock = clock
+
+    def erase(self, people: Mapping[Names, float]) -> Mapping[str, int]:
+        """Subtract them whole; what they did after the erasure comes back with the next refresh."""
+        everybody = [name for names in people for name in names.inside]
+        done = subtract(open_sums(self.address), everybody, now_s=self._clock())
+        return {"lives": sum(one.n_users for one in done)}
+
+    def traces(self, names: Names) -> Mapping[str, int]:
+        """Look for the hashes of their names."""
+        return users_in_sums(open_sums(self.address), names.inside)
 
 
 def _height(answers: pl.LazyFrame) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recsys.recall.counted import COUNTED_SCHEMA, Counted, saved_config, without_users
+from recsys.recall.sequential import SequentialConfig
 from recsys.registry.channels import CHANNELS
 from recsys.registry.reader import open_bundle
 from recsys.registry.store import Registry
@@ -41,26 +42,38 @@ def subtract(store: Registry, user_ids: Sequence[str], *, now_s: float) -> list[
     return [_subtract(store, info.name, bundle_of(info), user_ids, now_s) for info in kept_sums(store)]
 
 
+def users_in_sums(store: Registry, user_ids: Sequence[str]) -> dict[str, int]:
+    """Return the kept sums that hold some of these users, each with how many."""
+    counts = {info.name: _without(store, info.name, user_ids)[1] for info in kept_sums(store)}
+    return {name: n_users for name, n_users in counts.items() if n_users}
+
+
 def bundles_before(registry: Registry, at_s: float) -> dict[str, tuple[str, ...]]:
     """Return the bundles that were made before a moment, the newest first, each with the channels naming it.
 
     Whoever left at that moment may be in any of them, without a name: in counts, and in passages of lives.
-    ``registry.remove`` ends those that no channel names.
+    ``registry.remove`` ends those that no channel names. Of a bundle that cannot be read nobody knows when it
+    was made, so it is among them.
     """
     channels = registry.channels()
     return {
         info.name: tuple(channel for channel in CHANNELS if channels.named_by(channel) == info.name)
         for info in registry.list()
-        if info.manifest is not None and info.manifest.created_s < at_s
+        if info.manifest is None or info.manifest.created_s < at_s
     }
 
 
 def _subtract(store: Registry, name: str, bundle: str, user_ids: Sequence[str], now_s: float) -> Subtracted:
-    reader = open_bundle(store.get(name), feature_schema=COUNTED_SCHEMA)
-    config = saved_config(reader)
-    others, n_gone = without_users(Counted.load(reader, config), user_ids, config)
+    others, n_gone, config = _without(store, name, user_ids)
     if n_gone == 0:
         return Subtracted(name, name, bundle, 0)
     now = keep_sums(store, others, config, bundle=bundle, now_s=now_s)
     store.remove(name)
     return Subtracted(now, name, bundle, n_gone)
+
+
+def _without(store: Registry, name: str, user_ids: Sequence[str]) -> tuple[Counted, int, SequentialConfig]:
+    """Return kept sums without some users, how many of those were in them, and how they were counted."""
+    reader = open_bundle(store.get(name), feature_schema=COUNTED_SCHEMA)
+    config = saved_config(reader)
+    return *without_users(Counted.load(reader, config), user_ids, config), config

@@ -14,12 +14,11 @@ from recsys.eventlog.exposure_reader import scan_exposures
 from recsys.eventlog.reader import Damage, read_events
 from recsys.eventlog.replay import replay
 from recsys.eventlog.writer import EventLogWriter
-from recsys.privacy.erasure import bundles_before, erase, search
+from recsys.privacy.erasure import erase, search
 from recsys.privacy.names import Names, names_of
 from recsys.privacy.places import ExposuresPlace, LogPlace, Place, StatePlace
 from recsys.privacy.search import files_under, traces
 from recsys.registry.bundle import BundleWriter
-from recsys.registry.open import open_registry
 from recsys.state.sqlite import SqliteUserState
 
 NOW_S = 1_000_000.0
@@ -160,13 +159,3 @@ def test_a_name_that_lies_across_two_parts_of_a_large_file_is_found_once(
     for before in range(40):
         (tmp_path / "file").write_bytes(b"-" * before + ADA.encode() + b"-" * 7)
         assert traces([tmp_path / "file"], [ADA]) == {str(tmp_path / "file"): 1}
-
-
-def test_bundles_are_listed_until_they_are_retired(tmp_path: Path) -> None:
-    registry = open_registry(str(tmp_path))
-    old, new = (
-        registry.publish(titled(title), feature_schema="f1", created_s=at_s, meta={}).name
-        for title, at_s in (("Heat", NOW_S - 1.0), ("Alien", NOW_S + 1.0))
-    )
-    assert bundles_before(registry, NOW_S) == [old]
-    assert bundles_before(registry, NOW_S + 2.0) == [new, old]
