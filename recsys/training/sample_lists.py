@@ -28,11 +28,13 @@ def sample_lists(model: TwoStage, log: InteractionLog, profile: Profile, *, seed
     recent = (log.times_s >= profile.first_s) & (log.times_s < profile.until_s)
     window = np.floor(log.times_s[recent] / profile.window_s).astype(np.int64)
     pairs = np.unique(np.stack([log.user_rows[recent].astype(np.int64), window]), axis=1)
+    if pairs.shape[1] == 0:
+        return pl.DataFrame(schema=_SCHEMA)
     rng = np.random.default_rng(seed)
     drawn = rng.choice(pairs.shape[1], size=min(_MOST_LISTS, pairs.shape[1]), replace=False)
     users = np.unique(pairs[0, drawn])
     parts = [_ask(model, log, users[at : at + _AT_ONCE]) for at in range(0, len(users), _AT_ONCE)]
-    return pl.concat(parts) if parts else pl.DataFrame(schema=_SCHEMA)
+    return pl.concat(parts)
 
 
 _SCHEMA = {
