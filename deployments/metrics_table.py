@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 from prometheus_client import Counter, Gauge, Histogram
 
 from deployments import metrics
+from deployments.ingest_metrics import IngestMetrics
+from recsys.streams.figures import IngestFigures
 
 BEGIN: Final = "<!-- the table: python -m deployments.metrics_table docs/metrics.md -->\n"
 END: Final = "<!-- end of the table -->\n"
@@ -25,7 +27,7 @@ class Described(NamedTuple):
 
 
 def described() -> Iterator[Described]:
-    """Yield every metric of ours, by name."""
+    """Yield every metric of ours: those of the service by name, then those of ingest."""
     own = [one for one in vars(metrics).values() if isinstance(one, Counter | Gauge | Histogram)]
     for one in sorted(own, key=lambda metric: str(metric._name)):
         (family,) = one.describe()
@@ -33,6 +35,11 @@ def described() -> Iterator[Described]:
         mode = _OF_SEVERAL[one._multiprocess_mode] if isinstance(one, Gauge) else "sum"
         name = f"{family.name}_total" if counts else family.name
         yield Described(name, family.type, tuple(one._labelnames), mode, family.documentation)
+    for shown in IngestMetrics(IngestFigures()).collect():
+        name = f"{shown.name}_total" if shown.type == "counter" else shown.name
+        yield Described(
+            name, shown.type, tuple(getattr(shown, "_labelnames", ())), "each its own", shown.documentation
+        )
 
 
 def table() -> str:

@@ -56,7 +56,7 @@ class LearningConfig(FrozenModel):
     p_hidden: float = Field(default=0.3, ge=0.0, lt=1.0)
     """Chance of each item of a history to be hidden from one question."""
 
-    n_negatives: PositiveInt = 1_000
+    n_negatives: PositiveInt = 250
     """Items drawn per step to be told from the answers; where there are not many more, all items are."""
 
     popularity_exponent: NonNegativeFloat = 0.75

@@ -14,6 +14,7 @@ from scipy.stats import binom
 from deployments.cache import AnswerCache
 from deployments.exposures import Exposures
 from deployments.ingress import make_app
+from deployments.overload_settings import OverloadSettings
 from deployments.question import Answer, Question
 from deployments.service import Service
 from deployments.settings import BatchSettings, CacheSettings
@@ -149,7 +150,10 @@ def test_behind_a_cache_items_stand_where_they_stand_as_often_as_propensities_sa
     replica_of: Replicas,
 ) -> None:
     taken = Taken()
-    replica = replica_of(cache=cache(), exposures=taken.exposures, batch=BatchSettings(max_size=32))
+    patient = OverloadSettings(max_wait_s=60.0)
+    replica = replica_of(
+        cache=cache(), exposures=taken.exposures, batch=BatchSettings(max_size=32), overload=patient
+    )
     n = 3_000
     for start in range(0, n, 200):  # no more may wait at once
         answers(replica, *(question(request_id=f"r{number}") for number in range(start, start + 200)))
