@@ -27,7 +27,7 @@ class Described(NamedTuple):
 
 
 def described() -> Iterator[Described]:
-    """Yield every metric of ours: those of the service by name, then those of ingest."""
+    """Yield every metric of the service, by name."""
     own = [one for one in vars(metrics).values() if isinstance(one, Counter | Gauge | Histogram)]
     for one in sorted(own, key=lambda metric: str(metric._name)):
         (family,) = one.describe()
@@ -35,6 +35,10 @@ def described() -> Iterator[Described]:
         mode = _OF_SEVERAL[one._multiprocess_mode] if isinstance(one, Gauge) else "sum"
         name = f"{family.name}_total" if counts else family.name
         yield Described(name, family.type, tuple(one._labelnames), mode, family.documentation)
+
+
+def described_of_ingest() -> Iterator[Described]:
+    """Yield every metric of ``marquee ingest``; no dashboard shows them yet."""
     for shown in IngestMetrics(IngestFigures()).collect():
         name = f"{shown.name}_total" if shown.type == "counter" else shown.name
         yield Described(
@@ -45,7 +49,7 @@ def described() -> Iterator[Described]:
 def table() -> str:
     """Return the table in Markdown."""
     rows = ["| name | kind | labels | of several processes | what |", "| --- | --- | --- | --- | --- |"]
-    for name, kind, labels, routers, what in described():
+    for name, kind, labels, routers, what in (*described(), *described_of_ingest()):
         rows.append(f"| `{name}` | {kind} | {', '.join(labels)} | {routers} | {what} |")
     return "".join(f"{row}\n" for row in rows)
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from deployments.metrics_table import described, renewed
+from deployments.metrics_table import described, described_of_ingest, renewed
 
 ROOT = Path(__file__).parents[2]
 OF_TARGETS = {"job", "instance", "namespace", "pod", "container", "service", "endpoint", "le", "quantile"}
 PARTS = {"counter": ("",), "gauge": ("",), "histogram": ("", "_bucket", "_sum", "_count")}
-KNOWN = {one.name + part for one in described() for part in PARTS[one.kind]}
+ALL = [*described(), *described_of_ingest()]
+KNOWN = {one.name + part for one in ALL for part in PARTS[one.kind]}
 NAMING = [*sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "charts").rglob("alerts.yaml"))]
 
 
@@ -26,8 +27,8 @@ def test_a_page_names_only_metrics_that_there_are(path: Path) -> None:
 
 
 def test_no_label_is_one_that_prometheus_adds() -> None:
-    assert [one.name for one in described() if OF_TARGETS & set(one.labels)] == []
+    assert [one.name for one in ALL if OF_TARGETS & set(one.labels)] == []
 
 
 def test_every_metric_says_what_it_is_and_whose() -> None:
-    assert all(one.name.startswith("marquee_") and len(one.what) > 10 for one in described())
+    assert all(one.name.startswith("marquee_") and len(one.what) > 10 for one in ALL)
