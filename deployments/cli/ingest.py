@@ -14,7 +14,7 @@ from rich.console import Console
 from deployments.ingest_metrics import ingest_metrics
 from recsys.cli.places import events_at_home, home
 from recsys.core.clock import monotonic_clock
-from recsys.lake.lake import Lake
+from recsys.lake.open import open_lake
 from recsys.state.open import open_user_state
 from recsys.streams.ingest import Ingest, IngestConfig
 from recsys.streams.message import Judgement
@@ -77,7 +77,7 @@ def main(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
     root = lake or home() / "lake"
-    tables = Lake(root)
+    tables = open_lake(root, make=True)
     place = source or str(events_at_home())
     console = Console(stderr=True)
     with ExitStack() as stack:

@@ -3,13 +3,17 @@
 The edges (``deployments``, ``loadtest``) add their verbs the same way, so nothing here imports them.
 """
 
-from importlib.metadata import EntryPoint, entry_points, version
+import re
+from importlib.metadata import EntryPoint, entry_points, requires, version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from recsys.core.errors import RecsysError
+from recsys.core.errors import RecsysError, UnavailableError
+
+_PACKAGE = "marquee-recsys"
+_OURS = frozenset({"deployments", "loadtest", "recsys", "tuning"})
 
 
 class Verbs(TyperGroup):
@@ -30,9 +34,39 @@ class Verbs(TyperGroup):
         point = self._found().get(cmd_name)
         if point is None:
             return None
-        command = typer.main.get_command(point.load())
+        try:
+            verb = point.load()
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if missing in _OURS:
+                raise
+            verb = _without(missing)
+        command = typer.main.get_command(verb)
         command.name = cmd_name
         return command
+
+
+def _without(missing: str) -> typer.Typer:
+    """Return what stands in for a verb whose extra is not installed, so that all others can be listed."""
+    verb = typer.Typer(pretty_exceptions_enable=False)
+    needs = f"Needs {missing}, which is not installed."
+
+    @verb.command(help=needs, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+    def refuse() -> None:
+        raise UnavailableError("this command", f"{missing} is not installed; {_hint(missing)}")
+
+    return verb
+
+
+def _hint(missing: str) -> str:
+    """Return how to get a module, by what our own package says of its extras."""
+    wanted = missing.replace("_", "-").lower()
+    for requirement in requires(_PACKAGE) or ():
+        name, _, condition = requirement.partition(";")
+        extra = re.search(r"""extra\s*==\s*['"]([\w-]+)['"]""", condition)
+        if extra and re.split(r"[^\w-]", name.strip())[0].lower() == wanted:
+            return f"pip install '{_PACKAGE}[{extra[1]}]'"
+    return f"an extra of {_PACKAGE} brings it"
 
 
 app = typer.Typer(cls=Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -40,7 +74,7 @@ app = typer.Typer(cls=Verbs, no_args_is_help=True, add_completion=False, pretty_
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"marquee {version('marquee-recsys')}")
+        typer.echo(f"marquee {version(_PACKAGE)}")
         raise typer.Exit
 
 
