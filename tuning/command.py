@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from recsys.cli.data_source import data_source
 from recsys.cli.progress import steps_shown
 from recsys.core.clock import monotonic_clock
 from recsys.core.durable import replace_durably
 from recsys.core.errors import ConflictError, DataFormatError, FieldError
 from recsys.data.badrows import OnBadRow
-from recsys.data.formats import fingerprint, load_dataset
 from recsys.data.log import InteractionLog
 from recsys.data.schema import Dataset
 from recsys.evaluation.protocols import Setting
@@ -76,7 +76,7 @@ def begin(data: Path, sweep_name: str, folder: Path, limits: Limits) -> Place:
     sweep = limits.over(read_sweep(sweep_name))
     opening = Opening(
         data=str(data.absolute()),
-        fingerprint=fingerprint(data),
+        fingerprint=data_source(data).fingerprint,
         sweep_name=Path(sweep_name).stem,
         sweep=sweep,
     )
@@ -100,7 +100,7 @@ def resume(folder: Path, data: Path | None, limits: Limits) -> Place:
     except ValidationError as error:
         raise DataFormatError(path, "the beginning of a sweep", error.errors()[0]["msg"]) from error
     place = data or Path(before.data)
-    now = fingerprint(place)
+    now = data_source(place).fingerprint
     if now != before.fingerprint:
         raise ConflictError(f"the data of the sweep, {place}", before.fingerprint[:16], now[:16])
     opening = before.model_copy(update={"data": str(place.absolute()), "sweep": limits.over(before.sweep)})
@@ -132,7 +132,7 @@ def tune(
     opening = place.opening
     with steps_shown() as on_step:
         on_step(f"reading {opening.data}", 0.0)
-        dataset = load_dataset(Path(opening.data), on_bad_row=on_bad_row, now_s=now_s).dataset
+        dataset = data_source(Path(opening.data)).load(on_bad_row=on_bad_row, now_s=now_s).dataset
         log = log_of(dataset)
         problem = make_problem(log, dataset.items, opening.sweep.data, seed=opening.sweep.seed)
     with open_journal(place.folder) as journal, tracked(opening, journal, tell) as told:

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from recsys.cli.data_source import data_source
 from recsys.cli.progress import steps_shown
 from recsys.cli.train import read_config
 from recsys.core.clock import unix_clock
 from recsys.core.durable import replace_durably
 from recsys.core.errors import DataFormatError
 from recsys.data.badrows import OnBadRow
-from recsys.data.formats import load_dataset
 from recsys.data.log import Vocabulary, encode
 from recsys.evaluation.protocols import Protocol
 from recsys.training.ablation import (
@@ -55,7 +55,7 @@ def main(
     judged_by = AblationConfig(n_positions=positions, max_questions=max_questions)
     with steps_shown() as on_step:
         on_step(f"reading {data}", 0.0)
-        dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=unix_clock()).dataset
+        dataset = data_source(data).load(on_bad_row=on_bad_row, now_s=unix_clock()).dataset
         log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
         split = validation_split(log, protocol, judged_by, seed=seed)
         rows = ablate(split, dataset.items, base, arms, judged_by, seed=seed, on_step=on_step)

@@ -8,8 +8,9 @@ from typing import Final
 import polars as pl
 import typer
 
+from recsys.cli.data_source import data_source
 from recsys.core.errors import FieldError
-from recsys.data.formats import load_dataset
+from recsys.data.badrows import OnBadRow
 from recsys.drift.events import interactions_in
 from recsys.drift.profile import Profile
 
@@ -17,7 +18,7 @@ _SECONDS: Final = {"m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 
 def events_of(data: Path | None, log: Path | None, now_s: float) -> pl.DataFrame:
-    """Return the interactions of a data set or an event log.
+    """Return the interactions of a data set, a lake or an event log.
 
     Raises:
         FieldError: neither was named, or both were.
@@ -26,7 +27,8 @@ def events_of(data: Path | None, log: Path | None, now_s: float) -> pl.DataFrame
     if (data is None) == (log is None):
         raise FieldError("--data, --log", "neither" if data is None else "both", "one of them")
     if data is not None:
-        return load_dataset(data, now_s=now_s).dataset.interactions
+        loaded = data_source(data).load(on_bad_row=OnBadRow.FAIL, now_s=now_s)
+        return loaded.dataset.interactions
     return interactions_in(log or Path(), on_damage=lambda damage: typer.echo(f"marquee: {damage}", err=True))
 
 

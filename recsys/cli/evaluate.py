@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from recsys.cli.data_source import data_source
 from recsys.cli.evaluate_impressions import OURS, impression_report
 from recsys.cli.models import DEFAULTS, chosen_of, fits_of
 from recsys.cli.progress import steps_shown
@@ -22,7 +23,6 @@ from recsys.core.clock import unix_clock
 from recsys.core.durable import replace_durably
 from recsys.core.errors import FieldError, UnavailableError
 from recsys.data.badrows import OnBadRow
-from recsys.data.formats import load_dataset
 from recsys.data.impressions import Target
 from recsys.data.log import Vocabulary, encode
 from recsys.evaluation.baselines import BASELINES
@@ -110,7 +110,7 @@ def main(
         else:
             wanted = chosen(models)
             on_step(f"reading {data}", 0.0)
-            dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=now_s).dataset
+            dataset = data_source(data).load(on_bad_row=on_bad_row, now_s=now_s).dataset
             log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
             split = split_by(Protocol(protocol.value), log, test_share=test_share)
             if max_users is not None:

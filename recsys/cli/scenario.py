@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
+from recsys.cli.data_source import data_source
 from recsys.cli.progress import steps_shown
 from recsys.cli.train import read_config
 from recsys.core.clock import unix_clock
 from recsys.core.durable import replace_durably
 from recsys.core.errors import UnavailableError
 from recsys.core.settings import FrozenModel
-from recsys.data.formats import load_dataset
+from recsys.data.badrows import OnBadRow
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
 from recsys.data.splits import cut_for, leave_last_out
@@ -116,7 +117,7 @@ def print_costs(
 
 
 def _read(data: Path) -> tuple[Dataset, InteractionLog]:
-    dataset = load_dataset(data, now_s=unix_clock()).dataset
+    dataset = data_source(data).load(on_bad_row=OnBadRow.FAIL, now_s=unix_clock()).dataset
     return dataset, encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
 
 

@@ -21,7 +21,7 @@ def test_a_graph_that_cannot_start_says_what_its_processes_met(
     args = graph_args(tmp_path).model_copy(update={"event_log": tmp_path / "a-file" / "events"})
     begin_traffic(args)
     with (
-        pytest.raises(UnavailableError, match=r"NotADirectoryError.*a-file"),
+        pytest.raises(UnavailableError, match=r"event log is unavailable: .*Not a directory.*a-file"),
         running_graph(args, host="127.0.0.1", port=free_ports(1)[0]),
     ):
         pytest.fail("it started")

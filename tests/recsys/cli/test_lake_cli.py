@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from recsys.cli import train
+from recsys.cli import evaluate, train
 from recsys.cli.data_source import data_source
+from recsys.cli.drift_sources import events_of
 from recsys.cli.lake import app
 from recsys.core.errors import DataFormatError, FieldError, NotFoundError
 from recsys.data.badrows import OnBadRow
@@ -140,3 +141,14 @@ def test_a_version_that_cannot_be_is_refused_by_its_name(lake: Path, simulated_f
         data_source(lake, ["evnts=1"])
     with pytest.raises(FieldError, match="no lake"):
         data_source(simulated_folder, ["events=1"])
+
+
+def test_drift_is_judged_and_models_are_compared_on_a_lake(
+    lake: Path, simulated: Dataset, tmp_path: Path
+) -> None:
+    assert events_of(lake, None, 0.0).height == simulated.interactions.height
+    report = tmp_path / "report.json"
+    arguments = ["--data", str(lake), "--models", "popularity", "--json", str(report)]
+    result = CliRunner().invoke(evaluate.app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert json.loads(report.read_text())
