@@ -28,10 +28,12 @@ def draw_rivals(rows: Sequence[Row], path: Path) -> None:
         levels = [int(row["load"].split()[0]) for row in own]
         rate.plot(levels, [row["per_s"] for row in own], "o-", label=name)
         tail.plot(levels, [row["p99_ms"] for row in own], "o-", label=name)
+    levels = sorted({int(row["load"].split()[0]) for row in closed})
     rate.set_ylabel("answers per second")
     tail.set_ylabel("p99, ms")
     for axes in (rate, tail):
         axes.set_xscale("log", base=2)
+        axes.set_xticks(levels, labels=[str(level) for level in levels])
         axes.set_xlabel("connections")
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
