@@ -7,13 +7,21 @@ from typing import Annotated
 
 import typer
 
-from recsys.cli.places import EventsOption, events_at_home, exposures_at_home, home
+from recsys.cli.places import (
+    EventsOption,
+    LakeOption,
+    RegistryOption,
+    events_at_home,
+    exposures_at_home,
+    home,
+)
 from recsys.core.clock import unix_clock
 from recsys.core.errors import DataFormatError, FieldError, UnavailableError
 from recsys.core.pseudonyms import Pseudonyms, door_key_for, rotate_key, tombstone_of
 from recsys.eventlog.exposure import key_for
 from recsys.eventlog.exposure_files import exposure_files
 from recsys.eventlog.reader import read_erasures
+from recsys.lake.open import is_lake
 from recsys.privacy import erasure
 from recsys.privacy.names import Names, names_of, shown_as
 from recsys.privacy.places import ExposuresPlace, LogPlace, Place, StatePlace, SumsPlace
@@ -54,11 +62,6 @@ ExposuresKeyOption = Annotated[
     Path | None,
     typer.Option(help="Keys of the exposures; else MARQUEE_EXPOSURES_KEY, else beside the exposures."),
 ]
-RegistryOption = Annotated[
-    str | None,
-    typer.Option("--registry", envvar="MARQUEE_REGISTRY", help="Its bundles are listed, its sums changed."),
-]
-LakeOption = Annotated[Path | None, typer.Option("--lake", help="Folder of the lake, where there is one.")]
 
 
 @app.command()
@@ -71,8 +74,8 @@ def erase(
     proof: Annotated[Path, typer.Option(help="Where to write what was done; it names nobody.")],
     key: KeyOption = None,
     exposures_key: ExposuresKeyOption = None,
-    lake: LakeOption = None,
-    registry: RegistryOption = None,
+    lake: LakeOption,
+    registry: RegistryOption,
 ) -> None:
     """Erase a person everywhere, search every byte, and write a proof; exit code 1 when something is left.
 
@@ -81,7 +84,7 @@ def erase(
     """
     names = _names(_who(user_id), events, key, exposures, exposures_key)
     at_s = unix_clock() + _CLOCK_SKEW_S
-    bundles = [] if registry is None else list(bundles_before(open_registry(registry), at_s))
+    bundles = list(bundles_before(open_registry(registry), at_s))
     places = _places(state, events, exposures, lake, registry)
     done = erasure.erase(names, places, at_s=at_s, clock=unix_clock, bundles=bundles)
     done.write(proof)
@@ -103,8 +106,8 @@ def check(
     exposures: ExposuresOption,
     key: KeyOption = None,
     exposures_key: ExposuresKeyOption = None,
-    lake: LakeOption = None,
-    registry: RegistryOption = None,
+    lake: LakeOption,
+    registry: RegistryOption,
 ) -> None:
     """Search every byte for a person and change nothing; exit code 1 when they are named."""
     names = _names(_who(user_id), events, key, exposures, exposures_key)
@@ -123,8 +126,8 @@ def finish(
     events: EventsOption,
     exposures: ExposuresOption,
     exposures_key: ExposuresKeyOption = None,
-    lake: LakeOption = None,
-    registry: RegistryOption = None,
+    lake: LakeOption,
+    registry: RegistryOption,
 ) -> None:
     """Complete what calls of DELETE /users/{id} began: they leave the name in the log. Run it daily.
 
@@ -202,14 +205,15 @@ def _keys(named: Path | None, usual: Path) -> Pseudonyms | None:
     return Pseudonyms.of_file(path)
 
 
-def _places(
-    state: str, events: Path, exposures: Path, lake: Path | None, registry: str | None
-) -> list[Place]:
+def _places(state: str, events: Path, exposures: Path, lake: Path, registry: str) -> list[Place]:
     """Return where people are named; whoever keeps people somewhere else adds it here."""
-    places: list[Place] = [LogPlace(events), StatePlace(state), ExposuresPlace(exposures)]
-    if registry is not None:
-        places.append(SumsPlace(registry, clock=unix_clock))
-    if lake is None:
+    places: list[Place] = [
+        LogPlace(events),
+        StatePlace(state),
+        ExposuresPlace(exposures),
+        SumsPlace(registry, clock=unix_clock),
+    ]
+    if not is_lake(lake):
         return places
     try:
         from recsys.privacy.lake_place import LakePlace  # noqa: PLC0415 - an extra: only who asks needs it

@@ -147,6 +147,22 @@ def rollback(
     _print_channels(channels, as_json=as_json)
 
 
+@app.command()
+def remove(
+    bundles: Annotated[list[str], typer.Argument(metavar="BUNDLE...", help=BUNDLE_HELP)],
+    *,
+    registry: RegistryOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove bundles that no channel names; a process that has one open keeps it until it ends."""
+    opened = _opened(registry)
+    names = [opened.remove(ref) for ref in bundles]
+    if as_json:
+        _print_json({"removed": names})
+    else:
+        typer.echo(f"removed: {', '.join(names)}")
+
+
 @app.command("track")
 def track_channels(*, track: TrackOption = AUTO, registry: RegistryOption) -> None:
     """Tell MLflow what the channels name now: after a rollout, or after an outage of MLflow's."""

@@ -38,6 +38,21 @@ def replace_durably(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     sync_file(path.parent)
 
 
+def append_lines(path: Path, lines: bytes) -> None:
+    """Append whole lines to a file, which is made with its folder when missing, and wait for the disk.
+
+    A line that a crash has cut off stays a line of its own: whoever reads passes over it and loses no other.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            lines = lines if file.read(1) == b"\n" else b"\n" + lines
+        file.write(lines)
+    sync_file(path)
+    sync_file(path.parent)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file ``path`` alone among all threads and processes; a holder that dies lets go.

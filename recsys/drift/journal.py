@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from recsys.core.durable import locked, replace_durably, sync_file
+from recsys.core.durable import append_lines, locked, replace_durably
 from recsys.core.errors import DataFormatError
 from recsys.core.settings import FrozenModel
 from recsys.drift.policy import Alarm, Standing
@@ -67,12 +67,7 @@ class Journal:
         """Write an alarm into the list of all, durably; False when it is there already."""
         if any(alarm.id == known.id for known in self.alarms()):
             return False
-        path = self.folder / ALARMS_FILE
-        whole = not path.exists() or path.read_bytes()[-1:] in (b"\n", b"")
-        with path.open("ab") as file:
-            file.write((b"" if whole else b"\n") + alarm.model_dump_json().encode() + b"\n")
-        sync_file(path)
-        sync_file(self.folder)
+        append_lines(self.folder / ALARMS_FILE, alarm.model_dump_json().encode() + b"\n")
         return True
 
     def alarms(self) -> list[Alarm]:

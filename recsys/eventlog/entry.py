@@ -11,7 +11,8 @@ MAX_ENTRY_BYTES = 1 << 20
 """A longer entry is refused: the API limits every field far below this."""
 
 _ERASURE = b'{"erasure":'
-_REDACTION = b'{"redacted":"%s"}'
+_REDACTED = b'{"redacted":'
+_REDACTION = _REDACTED + b'"%s"}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,5 +71,5 @@ def redaction(n_bytes: int) -> bytes:
 
 
 def is_redaction(payload: bytes) -> bool:
-    """Return whether a payload is what :func:`redaction` made."""
-    return payload == redaction(max(len(payload), len(_REDACTION) - 2))
+    """Return whether a payload is what :func:`redaction` made, without decoding it."""
+    return payload.startswith(_REDACTED)

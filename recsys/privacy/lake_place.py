@@ -1,7 +1,6 @@
 """The lake as a place that forgets; a file of its own, for the lake is an extra."""
 
 from collections.abc import Mapping
-from itertools import zip_longest
 from pathlib import Path
 
 from recsys.lake.lake import Lake
@@ -20,26 +19,16 @@ class LakePlace:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-
-    @property
-    def address(self) -> str:
-        """The folder."""
-        return str(self._root)
+        self.address = str(root)
 
     def erase(self, people: Mapping[Names, float]) -> Mapping[str, int]:
         """Write the days anew without their rows, and delete the files of older versions."""
-        removed = {"events": 0, "exposures": 0, "files": 0}
         if not self._root.is_dir():
-            return removed
-        lake = Lake(self._root)
-        for names, at_s in people.items():
-            # a name inside and one in the exposures at a time: there may be more of these than of those
-            for name, shown in zip_longest(names.inside, names.shown):
-                done = lake.erase(name or names.inside[0], at_s, pseudonym=shown)
-                removed["events"] += done.n_events
-                removed["exposures"] += done.n_exposures
-                removed["files"] += done.n_files
-        return removed
+            return {"events": 0, "exposures": 0, "files": 0}
+        inside = {name: at_s for names, at_s in people.items() for name in names.inside}
+        shown = {name: at_s for names, at_s in people.items() for name in names.shown}
+        done = Lake(self._root).erase_many(inside, shown)
+        return {"events": done.n_events, "exposures": done.n_exposures, "files": done.n_files}
 
     def traces(self, names: Names) -> Mapping[str, int]:
         """Search bytes and columns of all files, those of the tables' logs included."""

@@ -64,11 +64,7 @@ class StatePlace:
 
     def __init__(self, url: str) -> None:
         self._url = url
-
-    @property
-    def address(self) -> str:
-        """The url without a password."""
-        return self._url.rpartition("@")[2]
+        self.address = url.rpartition("@")[2]  # without a password
 
     def erase(self, people: Mapping[Names, float]) -> Mapping[str, int]:
         """Leave tombstones, hashes of the names, in place of the users."""
@@ -118,11 +114,7 @@ class LogPlace:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-
-    @property
-    def address(self) -> str:
-        """The folder."""
-        return str(self._folder)
+        self.address = str(folder)
 
     def erase(self, people: Mapping[Names, float]) -> Mapping[str, int]:
         """Overwrite what names them."""
@@ -152,11 +144,7 @@ class ExposuresPlace:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-
-    @property
-    def address(self) -> str:
-        """The folder."""
-        return str(self._folder)
+        self.address = str(folder)
 
     def erase(self, people: Mapping[Names, float]) -> Mapping[str, int]:
         """Write the files anew without their rows."""

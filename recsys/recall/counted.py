@@ -185,6 +185,11 @@ def without_users(old: Counted, user_ids: Sequence[str], config: SequentialConfi
     return Counted(moments, lives, old.item_ids), int(gone.sum())
 
 
+def n_in_saved(reader: BundleReader, user_ids: Sequence[str]) -> int:
+    """Return how many of these users saved sums were counted over; the sums themselves are not read."""
+    return int(np.isin(reader.array("lives/user_keys"), hash64_many(user_ids, _SALT)).sum())
+
+
 def _of_sums(config: SequentialConfig) -> dict[str, object]:
     return config.model_dump(include={"time_constants_items", "half_life_days"})
 

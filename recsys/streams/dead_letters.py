@@ -8,7 +8,7 @@ from typing import Protocol
 
 import orjson
 
-from recsys.core.durable import sync_file
+from recsys.core.durable import append_lines
 from recsys.core.errors import UnavailableError
 from recsys.streams.message import Message, PoisonError
 
@@ -49,11 +49,7 @@ class DeadLetterFile:
         if not letters:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("ab") as file:
-                file.write(b"".join(_line(letter) for letter in letters))
-            sync_file(self._path)
-            sync_file(self._path.parent)
+            append_lines(self._path, b"".join(_line(letter) for letter in letters))
         except OSError as error:
             raise UnavailableError("dead letters", str(error)) from error
 

@@ -115,7 +115,7 @@ class FileSource:
 
 
 def _messages(path: Path, begin: int, n_messages: int) -> tuple[list[Message], int]:
-    """Return messages from a place in a file on, and the place behind them."""
+    """Return messages from a place in a file on, none only at its end, and the place behind them."""
     n_bytes = _AT_ONCE_BYTES
     while True:
         data, is_all = _bytes(path, begin, n_bytes)
@@ -131,9 +131,11 @@ def _messages(path: Path, begin: int, n_messages: int) -> tuple[list[Message], i
             elif _is_known(part, len(data)):
                 messages.append(_damaged(begin, part, data))
                 end = part.offset + part.n_bytes
-        if end or is_all:
+        if messages or is_all:
             return messages, begin + end
-        n_bytes *= 2  # a gap longer than that
+        if not end:
+            n_bytes *= 2  # a gap longer than that
+        begin += end  # all of it was redacted
 
 
 def _is_known(gap: Gap, n_bytes: int) -> bool:

@@ -8,10 +8,9 @@ without the person, and those made before are named until nobody needs them.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recsys.recall.counted import COUNTED_SCHEMA, Counted, saved_config, without_users
-from recsys.recall.sequential import SequentialConfig
+from recsys.recall.counted import COUNTED_SCHEMA, Counted, n_in_saved, saved_config, without_users
 from recsys.registry.channels import CHANNELS
-from recsys.registry.reader import open_bundle
+from recsys.registry.reader import FolderBundleReader, open_bundle
 from recsys.registry.store import Registry
 from recsys.training.kept_sums import bundle_of, keep_sums, kept_sums
 
@@ -44,7 +43,7 @@ def subtract(store: Registry, user_ids: Sequence[str], *, now_s: float) -> list[
 
 def users_in_sums(store: Registry, user_ids: Sequence[str]) -> dict[str, int]:
     """Return the kept sums that hold some of these users, each with how many."""
-    counts = {info.name: _without(store, info.name, user_ids)[1] for info in kept_sums(store)}
+    counts = {info.name: n_in_saved(_opened(store, info.name), user_ids) for info in kept_sums(store)}
     return {name: n_users for name, n_users in counts.items() if n_users}
 
 
@@ -64,16 +63,15 @@ def bundles_before(registry: Registry, at_s: float) -> dict[str, tuple[str, ...]
 
 
 def _subtract(store: Registry, name: str, bundle: str, user_ids: Sequence[str], now_s: float) -> Subtracted:
-    others, n_gone, config = _without(store, name, user_ids)
-    if n_gone == 0:
+    reader = _opened(store, name)
+    if not n_in_saved(reader, user_ids):
         return Subtracted(name, name, bundle, 0)
+    config = saved_config(reader)
+    others, n_gone = without_users(Counted.load(reader, config), user_ids, config)
     now = keep_sums(store, others, config, bundle=bundle, now_s=now_s)
     store.remove(name)
     return Subtracted(now, name, bundle, n_gone)
 
 
-def _without(store: Registry, name: str, user_ids: Sequence[str]) -> tuple[Counted, int, SequentialConfig]:
-    """Return kept sums without some users, how many of those were in them, and how they were counted."""
-    reader = open_bundle(store.get(name), feature_schema=COUNTED_SCHEMA)
-    config = saved_config(reader)
-    return *without_users(Counted.load(reader, config), user_ids, config), config
+def _opened(store: Registry, name: str) -> FolderBundleReader:
+    return open_bundle(store.get(name), feature_schema=COUNTED_SCHEMA)

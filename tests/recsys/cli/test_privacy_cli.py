@@ -14,6 +14,7 @@ from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.eventlog.exposure_files import write_exposures
 from recsys.eventlog.replay import replay
 from recsys.eventlog.writer import EventLogWriter
+from recsys.lake.open import open_lake
 from recsys.state.sqlite import SqliteUserState
 
 ADA = "ada.lovelace@example.org"
@@ -126,3 +127,15 @@ def test_old_files_go_when_their_period_is_over(home: Path) -> None:
     kept = run("retention", "--events-days", "1", "--exposures-days", "1")
     assert kept.output.splitlines() == ["event log: 0 files removed", "exposures: 0 files removed"]
     assert [*(home / "events").glob("*.log")]
+
+
+def test_the_lake_at_home_is_one_of_the_places_without_being_named(home: Path) -> None:
+    pytest.importorskip("deltalake", reason="needs the extra lake")
+    inside = Pseudonyms.of_file(home / "events.key").of(ADA)
+    lake = open_lake(home / "lake", make=True)
+    lake.events.append([watch("1", inside, 9.0), watch("2", "somebody-else", 9.0)], source="s", upto=2)
+    assert "lake: named" in run("check", ADA).output
+    done = run("erase", ADA, "--proof", str(home / "proof.json"))
+    assert "lake: removed 1 events, 0 exposures" in done.output
+    assert run("check", ADA).output == "named nowhere\n"
+    assert lake.read("events")["user_id"].to_list() == ["somebody-else"]

@@ -215,3 +215,11 @@ def test_without_the_extra_nothing_moves(
     result = call(tmp_path, "promote", bundles[1], "--track", "auto")
     assert isinstance(result.exception, UnavailableError)
     assert LocalRegistry(tmp_path).channels().named_by("stable") == bundles[0]
+
+
+def test_a_bundle_that_no_channel_names_can_be_removed(tmp_path: Path, bundles: tuple[str, str]) -> None:
+    heat, alien = bundles
+    assert answer(tmp_path, "remove", alien) == {"removed": [alien]}
+    assert [info.name for info in LocalRegistry(tmp_path).list()] == [heat]
+    assert isinstance(call(tmp_path, "remove", heat).exception, ConflictError)
+    assert isinstance(call(tmp_path, "remove", alien).exception, NotFoundError)

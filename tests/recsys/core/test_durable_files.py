@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.core.durable import locked, replace_durably
+from recsys.core.durable import append_lines, locked, replace_durably
 
 
 def test_a_replaced_file_holds_the_new_content_and_nothing_else_lies_about(tmp_path: Path) -> None:
@@ -43,3 +43,13 @@ def test_only_one_holds_a_lock(tmp_path: Path) -> None:
         held_by.append("first")
     waiting.join(timeout=5.0)
     assert held_by == ["first", "second"]
+
+
+def test_lines_are_appended_behind_one_that_a_crash_has_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "letters.jsonl"
+    append_lines(path, b"one\n")
+    append_lines(path, b"two\nthree\n")
+    with path.open("ab") as file:
+        file.write(b"fo")
+    append_lines(path, b"five\n")
+    assert path.read_bytes().splitlines() == [b"one", b"two", b"three", b"fo", b"five"]

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from recsys.data.events import Event, EventKind
-from recsys.eventlog.entry import Erasure, decode_entry
+from recsys.eventlog.entry import Erasure, decode_entry, redaction
 from recsys.eventlog.frame import HEADER_BYTES, frame, header
 from recsys.eventlog.redact import redact
 from recsys.eventlog.writer import EventLogConfig, EventLogWriter
@@ -107,3 +107,16 @@ def test_what_was_redacted_is_no_message_and_who_reads_goes_on_behind_it(tmp_pat
     redact(tmp_path, {"ada": 1.0})
     messages = [message for chunk in source_of(tmp_path).read(9, 0.0) for message in chunk.messages]
     assert [type(decode_entry(message.value or b"")) for message in messages] == [Erasure]
+
+
+def test_more_redacted_bytes_than_are_read_at_once_are_not_taken_for_the_end(tmp_path: Path) -> None:
+    good = frame(b'{"erasure":{"user_id":"ada","at_s":1}}')
+    gone = frame(redaction(1 << 19))
+    segment = tmp_path / "events-w-0000000001.log"
+    segment.write_bytes(header() + good + 20 * gone + good + gone)  # 10 MiB; 4 MiB are read at once
+    (chunk,) = source_of(tmp_path).read(9, 0.0)
+    assert [message.position for message in chunk.messages] == [HEADER_BYTES]
+    source = source_of(tmp_path, {chunk.source: chunk.upto})
+    (rest,) = source.read(9, 0.0)
+    assert [message.position for message in rest.messages] == [HEADER_BYTES + len(good) + 20 * len(gone)]
+    assert source.read(9, 0.0) == []
