@@ -83,10 +83,6 @@ class FiltersIn(_Wire):
     """Published before this Unix time."""
 
 
-def _their_own(user_id: str) -> str:
-    return user_id
-
-
 class RecommendRequest(_Wire):
     """Who asks, and for what. Every field may be absent."""
 
@@ -127,7 +123,7 @@ class RecommendRequest(_Wire):
         request_id: str,
         now_s: float,
         wishes: Wishes = NO_WISHES,
-        name: Callable[[str], str] = _their_own,
+        name: Callable[[str], str] = str,
     ) -> Question:
         """Return what the router is asked.
 

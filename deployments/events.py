@@ -11,9 +11,7 @@ from deployments.api import EventIn
 from deployments.problems import RefusalError, Wrong, invalid, malformed, shortened
 from deployments.settings import Limits
 from recsys.core.errors import FieldError
-from recsys.data.events import Event, EventKind
-
-_WITHOUT_ITEM = frozenset({EventKind.SIGNUP, EventKind.RETRACTION})
+from recsys.data.events import Event, check_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +70,9 @@ def _event(sent: EventIn, within: str, now_s: float, max_skew_s: float) -> Event
         raise FieldError(
             f"{prefix}time_s", repr(sent.time_s), f"at most {max_skew_s:g} s ahead of {now_s:.0f}"
         )
-    if (sent.item_id is None) != (sent.kind in _WITHOUT_ITEM):
-        expected = "nothing" if sent.kind in _WITHOUT_ITEM else "an item id"
-        raise FieldError(f"{prefix}item_id", repr(sent.item_id), f"{expected}, for the kind is {sent.kind}")
-    if (sent.retracts is None) == (sent.kind is EventKind.RETRACTION):
-        expected = "an event id" if sent.kind is EventKind.RETRACTION else "nothing"
-        raise FieldError(f"{prefix}retracts", repr(sent.retracts), f"{expected}, for the kind is {sent.kind}")
-    return Event(**{**dict(sent), "time_s": now_s if sent.time_s is None else sent.time_s})
+    event = Event(**{**dict(sent), "time_s": now_s if sent.time_s is None else sent.time_s})
+    check_fields(event, prefix)
+    return event
 
 
 def _claimed_id(raw: object) -> str | None:

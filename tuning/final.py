@@ -9,7 +9,7 @@ from recsys.evaluation.model import Fit
 from recsys.evaluation.protocols import EvaluationConfig, Setting, evaluate
 from recsys.evaluation.results import WHOLE
 from recsys.registry.channels import Channel
-from recsys.registry.store import Registry
+from recsys.registry.store import Registry, let_channel_name
 from recsys.training.cross_fit import Step
 from recsys.training.gate import GateConfig
 from recsys.training.train import find_trained, train, training_key
@@ -82,7 +82,5 @@ def publish(
         done = train(dataset, registry, settings, key=key, now_s=now_s, gate=GateConfig(), on_step=on_step)
         name = done.bundle.name
     if channel is not None:
-        now = registry.channels().named_by(channel)
-        if now != name:
-            registry.promote(name, channel, expected=now, by=getpass.getuser(), now_s=now_s)
+        let_channel_name(registry, name, channel, by=getpass.getuser(), now_s=now_s)
     return name

@@ -173,13 +173,8 @@ def _over(
     known, begun = reference.profile, journal.read().standing.next_window
     window_s = known.window_s
     first = max(int(known.until_s // window_s), begun or 0)
-    stop = int(until_s // window_s)
-    new = pl.col("time_s").is_between(first * window_s, stop * window_s, closed="left")
-    verdicts = compare_events(reference, events_of(None, events, unix_clock()).filter(new), config)
-    if exposures is None:
-        return verdicts
-    lists = served_lists(exposures, reference.bundle, since_s=first * window_s, until_s=stop * window_s)
-    return joined(verdicts, compare_served(reference, lists, config))
+    windows = range(first, max(first, int(until_s // window_s)))
+    return _verdicts(reference, events_of(None, events, unix_clock()), exposures, config, windows)
 
 
 def compared(
@@ -194,13 +189,23 @@ def compared(
     whole = whole_windows(interactions, window_s)
     if not whole:
         raise FieldError("events", f"{interactions.height} events", "a whole window of them")
-    inside = pl.col("time_s").is_between(whole.start * window_s, whole.stop * window_s, closed="left")
+    return _verdicts(reference, interactions, exposures, config, whole)
+
+
+def _verdicts(
+    reference: Reference,
+    interactions: pl.DataFrame,
+    exposures: Path | None,
+    config: CheckConfig,
+    windows: range,
+) -> list[WindowVerdict]:
+    """Return the verdicts of these windows: of the events in them and, where there are any, of the lists."""
+    since_s, until_s = (number * reference.profile.window_s for number in (windows.start, windows.stop))
+    inside = pl.col("time_s").is_between(since_s, until_s, closed="left")
     verdicts = compare_events(reference, interactions.filter(inside), config)
     if exposures is None:
         return verdicts
-    lists = served_lists(
-        exposures, reference.bundle, since_s=whole.start * window_s, until_s=whole.stop * window_s
-    )
+    lists = served_lists(exposures, reference.bundle, since_s=since_s, until_s=until_s)
     return joined(verdicts, compare_served(reference, lists, config))
 
 

@@ -1,20 +1,17 @@
 """Where ``marquee drift`` reads events, and which of them."""
 
-import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 import typer
 
 from recsys.cli.data_source import data_source
+from recsys.core.durations import seconds_in
 from recsys.core.errors import FieldError
 from recsys.data.badrows import OnBadRow
 from recsys.drift.events import interactions_in
 from recsys.drift.profile import Profile
-
-_SECONDS: Final = {"m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 
 def events_of(data: Path | None, log: Path | None, now_s: float) -> pl.DataFrame:
@@ -55,15 +52,18 @@ def moment(option: str, text: str) -> float:
 
 
 def duration_s(option: str, text: str) -> float:
-    """Return the seconds of ``15m``, ``6h``, ``1d``.
+    """Return the seconds of ``15m``, ``6h``, ``1d``, more than none.
 
     >>> duration_s("--window", "6h")
     21600.0
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", text)
-    if found is None or float(found[1]) == 0.0:
+    try:
+        found_s = seconds_in(text)
+    except ValueError:
+        found_s = 0.0
+    if found_s == 0.0:
         raise FieldError(option, repr(text), "a duration: 15m, 6h, 1d")
-    return float(found[1]) * _SECONDS[found[2]]
+    return found_s
 
 
 def window_of(text: str | None, profile: Profile) -> None:

@@ -17,11 +17,12 @@ from recsys.cli.tracked import TrackOption, tell_of_training
 from recsys.cli.train import read_config
 from recsys.core.clock import monotonic_clock, unix_clock
 from recsys.core.durable import locked_if_free
+from recsys.core.durations import seconds_in
 from recsys.core.errors import FieldError, IncompatibleBundleError, NotFoundError
 from recsys.data.badrows import OnBadRow
 from recsys.registry.channels import Channel
 from recsys.registry.open import open_registry
-from recsys.registry.store import Registry
+from recsys.registry.store import Registry, let_channel_name
 from recsys.rollout import transitions
 from recsys.rollout.desk import change, rollout_id
 from recsys.rollout.plan import DEFAULT_PLAN, RolloutPlan, read_plan
@@ -43,17 +44,16 @@ from recsys.training.two_stage import TrainingConfig
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _STOPPED = 130  # exit code after Ctrl-C
 
 
 def _pace(text: str) -> float:
     try:
-        every_s = float(text[:-1]) * _UNITS[text[-1:]]
-    except (KeyError, ValueError):
-        every_s = 0.0
-    if not 0.0 < every_s < float("inf"):
-        raise typer.BadParameter('a time like "90s", "30m", "1h", "1d"')
+        every_s = seconds_in(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if every_s == 0.0:
+        raise typer.BadParameter("a pace above 0 s")
     return every_s
 
 
@@ -120,7 +120,7 @@ def main(
             asked = _Asked(data, from_bundle, settings, how, full, full_if_none, again, on_bad_row)
             name, facts = _one(registry, opened, asked)
             if named is not None:
-                _name(opened, name, named)
+                let_channel_name(opened, name, named, by=getpass.getuser(), now_s=unix_clock())
             tell_of_training(track, opened, name, registry)
             if begin is not None:
                 facts["rollout"] = begin(name)
@@ -222,12 +222,6 @@ def _sentence(name: str, facts: dict[str, object]) -> str:
     total_s = sum(seconds.values()) if isinstance(seconds, dict) else 0.0
     rollout = f"; {facts['rollout']}" if "rollout" in facts else ""
     return f"bundle {name}: {counted}, {total_s:.1f} s{rollout}"
-
-
-def _name(registry: Registry, bundle: str, channel: Channel) -> None:
-    now = registry.channels().named_by(channel)
-    if now != bundle:
-        registry.promote(bundle, channel, expected=now, by=getpass.getuser(), now_s=unix_clock())
 
 
 def _beginner(traffic: Path, plan: RolloutPlan) -> Callable[[str], str]:

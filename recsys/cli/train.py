@@ -18,6 +18,7 @@ from recsys.core.errors import DataFormatError, FieldError
 from recsys.data.badrows import OnBadRow
 from recsys.registry.channels import Channel
 from recsys.registry.open import open_registry
+from recsys.registry.store import let_channel_name
 from recsys.training.gate import GateConfig
 from recsys.training.train import find_trained, train, training_key
 from recsys.training.two_stage import TrainingConfig
@@ -74,9 +75,7 @@ def main(
             "peak_mb": round(peak_mb),
         }
     if channel is not None:
-        now = opened.channels().named_by(channel)
-        if now != name:
-            opened.promote(name, channel, expected=now, by=getpass.getuser(), now_s=unix_clock())
+        let_channel_name(opened, name, channel, by=getpass.getuser(), now_s=unix_clock())
     tell_of_training(track, opened, name, registry)
     if as_json:
         typer.echo(json.dumps({"bundle": name, **figures}))

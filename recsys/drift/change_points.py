@@ -13,6 +13,7 @@ from pydantic import Field, PositiveInt
 from river.drift import ADWIN, PageHinkley
 
 from recsys.core.settings import FrozenModel
+from recsys.drift.found import Change
 
 ADWIN_NAME, PAGE_HINKLEY_NAME = "ADWIN", "Page-Hinkley"
 
@@ -28,18 +29,6 @@ class ChangeConfig(FrozenModel):
 
     n_runs: PositiveInt = 100
     """Streams without a change, drawn to find the thresholds."""
-
-
-class Change(FrozenModel):
-    """A change that a detector found."""
-
-    detector: str
-    at_s: float
-    """When the user came at whom it was found, Unix time."""
-    before: float
-    """Mean of the stream until then."""
-    after: float
-    """Mean of the stream from then on."""
 
 
 class Detector(Protocol):

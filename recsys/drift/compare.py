@@ -1,11 +1,12 @@
 """One window against the reference: every feature's divergence, its threshold, and how it moved."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import polars as pl
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.settings import FrozenModel
 from recsys.drift.coverage import CoverageProfile, rarefied
 from recsys.drift.divergence import chi_square_p_value, jensen_shannon, kolmogorov_smirnov, psi
@@ -18,7 +19,7 @@ from recsys.drift.rows import rows_of
 from recsys.drift.served import SERVED_FEATURES, served_rows
 from recsys.drift.tally import Tally
 
-_WEEK_S = 604_800.0
+_WEEK_S = 7 * SECONDS_PER_DAY
 COVERAGE, SERVED_COVERAGE = "coverage", "served_coverage"
 
 
@@ -103,19 +104,8 @@ def compare_events(
         One verdict per window with events, in order of time.
     """
     rows = rows_of(interactions, reference.facts, reference.profile.window_s)
-    profile, chance = reference.profile, level(reference.profile, config)
-    return [
-        _verdict(
-            profile,
-            window,
-            part,
-            [
-                *_features(profile, part, EVENT_FEATURES.values(), config, chance),
-                *_coverage(COVERAGE, Group.INPUTS, profile.coverage, part.filter("positive"), config, chance),
-            ],
-        )
-        for window, part in _windows(rows)
-    ]
+    known = (COVERAGE, Group.INPUTS, reference.profile.coverage)
+    return _verdicts(reference.profile, rows, EVENT_FEATURES.values(), known, pl.col("positive"), config)
 
 
 def compare_served(reference: Reference, lists: pl.DataFrame, config: CheckConfig) -> list[WindowVerdict]:
@@ -130,19 +120,8 @@ def compare_served(reference: Reference, lists: pl.DataFrame, config: CheckConfi
         One verdict per window with lists, in order of time.
     """
     rows = served_rows(lists, reference.facts, reference.profile.window_s)
-    profile, chance = reference.profile, level(reference.profile, config)
-    return [
-        _verdict(
-            profile,
-            window,
-            part,
-            [
-                *_features(profile, part, SERVED_FEATURES.values(), config, chance),
-                *_coverage(SERVED_COVERAGE, Group.SERVED, profile.served_coverage, part, config, chance),
-            ],
-        )
-        for window, part in _windows(rows)
-    ]
+    known = (SERVED_COVERAGE, Group.SERVED, reference.profile.served_coverage)
+    return _verdicts(reference.profile, rows, SERVED_FEATURES.values(), known, pl.lit(value=True), config)
 
 
 def joined(events: Sequence[WindowVerdict], served: Sequence[WindowVerdict]) -> list[WindowVerdict]:
@@ -157,20 +136,32 @@ def joined(events: Sequence[WindowVerdict], served: Sequence[WindowVerdict]) -> 
     return both
 
 
-def _windows(rows: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
+def _verdicts(
+    profile: Profile,
+    rows: pl.DataFrame,
+    features: Collection[Feature],
+    coverage: tuple[str, Group, CoverageProfile | None],
+    covering: pl.Expr,
+    config: CheckConfig,
+) -> list[WindowVerdict]:
+    """Judge every window of rows: its features, and how many different items those rows ``covering`` have."""
+    chance = level(profile, config)
     parts = rows.partition_by("window", as_dict=True)
-    return sorted(((int(window), part) for (window,), part in parts.items()), key=lambda one: one[0])
-
-
-def _verdict(profile: Profile, window: int, rows: pl.DataFrame, found: list[Moved]) -> WindowVerdict:
-    return WindowVerdict(
-        window=window,
-        begins_s=window * profile.window_s,
-        ends_s=(window + 1) * profile.window_s,
-        n_events=rows.height,
-        n_users=rows["user_id"].n_unique(),
-        features=tuple(found),
-    )
+    verdicts = [
+        WindowVerdict(
+            window=int(window),
+            begins_s=window * profile.window_s,
+            ends_s=(window + 1) * profile.window_s,
+            n_events=part.height,
+            n_users=part["user_id"].n_unique(),
+            features=(
+                *_features(profile, part, features, config, chance),
+                *_coverage(*coverage, part.filter(covering), config, chance),
+            ),
+        )
+        for (window,), part in parts.items()
+    ]
+    return sorted(verdicts, key=lambda verdict: verdict.window)
 
 
 def _features(

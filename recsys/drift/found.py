@@ -7,14 +7,22 @@ from recsys.drift.compare import CheckConfig, WindowVerdict
 from recsys.drift.profile import Profile
 
 
-class StreamChange(FrozenModel):
-    """A change in a stream of engagement, as :mod:`recsys.drift.change_points` found it."""
+class Change(FrozenModel):
+    """A change that a detector found; see :mod:`recsys.drift.change_points`."""
 
-    feature: str
     detector: str
     at_s: float
+    """When the user came at whom it was found, Unix time."""
     before: float
+    """Mean of the stream until then."""
     after: float
+    """Mean of the stream from then on."""
+
+
+class StreamChange(Change):
+    """One in a stream of engagement."""
+
+    feature: str
 
 
 class DriftReport(FrozenModel):

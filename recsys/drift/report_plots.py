@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.svg import svg_of
 from recsys.drift.compare import Moved, WindowVerdict
 
@@ -61,4 +62,5 @@ def feature_plot(one: Moved, labels: Sequence[str]) -> str:
 
 
 def _day(time_s: float) -> str:
-    return datetime.fromtimestamp(time_s, UTC).strftime("%m-%d %H:%M" if time_s % 86_400.0 else "%m-%d")
+    pattern = "%m-%d %H:%M" if time_s % SECONDS_PER_DAY else "%m-%d"
+    return datetime.fromtimestamp(time_s, UTC).strftime(pattern)

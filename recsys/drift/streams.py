@@ -35,6 +35,6 @@ def stream_changes(reference: Reference, interactions: pl.DataFrame, *, seed: in
             continue
         stream = means.sort("time_s", maintain_order=True)
         known = calibrate(quantiles, ChangeConfig(), seed=seed)
-        for change in changes(stream["value"].to_numpy(), stream["time_s"].to_numpy(), known):
-            found.append(StreamChange(feature=name, **change.model_dump()))  # noqa: PERF401 - a list of lists
+        met = changes(stream["value"].to_numpy(), stream["time_s"].to_numpy(), known)
+        found += [StreamChange(feature=name, **change.model_dump()) for change in met]
     return found

@@ -11,6 +11,8 @@ from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_files import Retention
 from recsys.eventlog.segment import is_open, segment_paths
 
+_ANY_SIZE = 1 << 62
+
 
 class RetentionConfig(FrozenModel):
     """Periods, in days; None: for ever."""
@@ -42,9 +44,6 @@ def enforce(config: RetentionConfig, *, events: Path, exposures: Path, now_s: fl
         kept = Retention(exposures, keep_days=config.exposures_days, keep_bytes=_ANY_SIZE)
         removed["exposures"] = kept.enforce(now_s)
     return removed
-
-
-_ANY_SIZE = 1 << 62
 
 
 def _remove_segments(folder: Path, until_s: float) -> int:

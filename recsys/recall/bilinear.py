@@ -22,6 +22,7 @@ from recsys.data.log import InteractionLog
 from recsys.features.history import position_decay
 from recsys.features.users import HISTORY_LENGTH, NO_ITEM, UserBatch
 from recsys.recall.choice_loss import add_histories
+from recsys.recall.head import head_of
 from recsys.recall.index import IndexConfig, VectorIndex, build_index
 from recsys.recall.learning import LearningConfig, learn_choices
 from recsys.recall.source import Ranked
@@ -108,8 +109,7 @@ class BilinearSource:
 def fit_bilinear(log: InteractionLog, config: BilinearConfig, *, seed: int = 0) -> BilinearSource:
     """Learn the vectors of the items that take part from every position of the log."""
     popularity = np.bincount(log.item_rows, minlength=log.n_items)
-    order = np.argsort(-popularity, kind="stable")[: config.max_items]
-    head = np.sort(order[popularity[order] >= config.min_events])
+    head = head_of(popularity, max_items=config.max_items, min_events=config.min_events)
     place_of = np.full(log.n_items + 1, NO_ITEM, dtype=np.int32)
     place_of[head] = np.arange(len(head), dtype=np.int32)
     learned = learn_choices(

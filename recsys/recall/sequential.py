@@ -23,6 +23,7 @@ from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.history import position_decay, weighted_sum
 from recsys.features.users import UserBatch
+from recsys.recall.head import head_of
 from recsys.recall.index import IndexConfig, VectorIndex, build_index
 from recsys.recall.moments import Decays, Lives, Moments, add_lives, places_of
 from recsys.recall.next_weights import NextWeights, none_kept, quantised
@@ -189,8 +190,7 @@ def head_of_log(
 ) -> NDArray[np.int32]:
     """Return the rows of the items that take part, rising: the most popular with enough events."""
     popularity = np.bincount(item_rows, weights, minlength=n_items)
-    order = np.argsort(-popularity, kind="stable")[: config.max_items]
-    return np.sort(order[popularity[order] >= config.min_events]).astype(np.int32)
+    return head_of(popularity, max_items=config.max_items, min_events=config.min_events)
 
 
 def _exact(

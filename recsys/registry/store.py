@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from recsys.registry.bundle import BundleWriter
-from recsys.registry.channels import Channels
+from recsys.registry.channels import Channel, Channels
 from recsys.registry.manifest import Manifest
 from recsys.registry.writer import BundleRef
 
@@ -67,3 +67,14 @@ class Registry(Protocol):
     def rollback(self, *, expected: str, by: str, now_s: float) -> Channels:
         """Swap ``stable`` and ``previous`` if ``stable`` names ``expected`` now, else ConflictError."""
         ...
+
+
+def let_channel_name(registry: Registry, bundle: str, channel: Channel, *, by: str, now_s: float) -> None:
+    """Let a channel name a bundle, unless it does already.
+
+    Raises:
+        ConflictError: somebody moved the channel meanwhile.
+    """
+    now = registry.channels().named_by(channel)
+    if now != bundle:
+        registry.promote(bundle, channel, expected=now, by=by, now_s=now_s)

@@ -1,47 +1,15 @@
 """What a rollout is to do: steps, guardrails, patience. Written by people, in TOML."""
 
-import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeInt,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
+from recsys.core.durations import Duration
 from recsys.core.errors import DataFormatError
 from recsys.core.settings import FrozenModel
 from recsys.experiments.guardrails import Guardrail
-
-_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
-
-
-def _seconds(value: object) -> object:
-    """Accept "90s", "10m", "1.5h", "14d" for seconds."""
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if isinstance(value, str) and match is None:
-        raise ValueError('a duration is a number of seconds, or like "90s", "10m", "1.5h", "14d"')
-    return value if match is None else float(match[1]) * _SECONDS[match[2]]
-
-
-_DURATION_SCHEMA: Final = {
-    "anyOf": [
-        {"type": "number", "minimum": 0},
-        {"type": "string", "pattern": f"^\\s*{_DURATION.pattern}\\s*$"},
-    ]
-}
-Duration = Annotated[
-    float,
-    Field(ge=0, allow_inf_nan=False),
-    BeforeValidator(_seconds),
-    WithJsonSchema(_DURATION_SCHEMA, mode="validation"),
-]
 
 
 class Step(FrozenModel):

@@ -6,7 +6,7 @@ import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
 from recsys.core.settings import FrozenModel
-from recsys.streams.message import Judgement, Message, PoisonError, Reason, usable_bytes
+from recsys.streams.message import Judgement, Message, PoisonError, Reason, malformed, usable_bytes
 
 Row = dict[str, object]
 """Fields of :data:`recsys.data.schema.ITEMS`, and ``since_s``."""
@@ -55,9 +55,7 @@ def read_change(message: Message, *, now_s: float, judgement: Judgement) -> Row:
     try:
         change = _READER.validate_json(value, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise PoisonError(Reason.MALFORMED, f"{where or 'message'}: {first['msg']}") from error
+        raise malformed(error) from error
     if message.key is not None and message.key != change.item_id.encode():
         raise PoisonError(Reason.MALFORMED, "the key is not the item id")
     if change.since_s is not None and change.since_s > now_s + judgement.max_ahead_s:

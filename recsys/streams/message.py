@@ -7,16 +7,14 @@ from typing import Final
 
 from pydantic import PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
-from recsys.core.errors import InputError
+from recsys.core.errors import FieldError, InputError
 from recsys.core.settings import FrozenModel
-from recsys.data.events import Event, EventKind
+from recsys.data.events import Event, check_fields
 from recsys.eventlog.entry import MAX_ENTRY_BYTES, Entry, Erasure
 
 SCHEMA_HEADER: Final = "schema"
 SCHEMA_VERSION: Final = 1
 """Stands in a header of every message; a message without one has this version."""
-
-_WITHOUT_ITEM: Final = frozenset({EventKind.SIGNUP, EventKind.RETRACTION})
 
 
 class Reason(StrEnum):
@@ -96,9 +94,7 @@ def read_message(message: Message, *, now_s: float, judgement: Judgement) -> Ent
     try:
         tagged = _READER.validate_json(value, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise PoisonError(Reason.MALFORMED, f"{where or 'message'}: {first['msg']}") from error
+        raise malformed(error) from error
     entry = tagged.event or tagged.erasure
     if entry is None or (tagged.event is not None and tagged.erasure is not None):
         raise PoisonError(Reason.MALFORMED, "expected an event or an erasure")
@@ -130,6 +126,13 @@ def usable_bytes(message: Message, judgement: Judgement) -> bytes:
     return message.value
 
 
+def malformed(error: ValidationError) -> PoisonError:
+    """Return what is wrong with a message that has not the fields it should have."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(step) for step in first["loc"])
+    return PoisonError(Reason.MALFORMED, f"{where or 'message'}: {first['msg']}")
+
+
 def check_ids(*ids: str | None) -> None:
     """Raise PoisonError when an id is empty."""
     if "" in ids:
@@ -139,10 +142,10 @@ def check_ids(*ids: str | None) -> None:
 def _checked(event: Event) -> Event:
     """Return an event whose kind has what it needs."""
     check_ids(event.event_id, event.item_id, event.retracts)
-    if (event.item_id is None) != (event.kind in _WITHOUT_ITEM):
-        raise PoisonError(Reason.MALFORMED, f"a {event.kind} with the item {event.item_id!r}")
-    if (event.retracts is None) == (event.kind is EventKind.RETRACTION):
-        raise PoisonError(Reason.MALFORMED, f"a {event.kind} that retracts {event.retracts!r}")
+    try:
+        check_fields(event)
+    except FieldError as error:
+        raise PoisonError(Reason.MALFORMED, str(error)) from error
     if event.value is not None and not math.isfinite(event.value):
         raise PoisonError(Reason.MALFORMED, f"the value is {event.value}")
     return event

@@ -191,9 +191,16 @@ def refresh(
     model = pipeline_over(log, items, now, ranker, training, on_step)
     timer.step("writing the bundle")
     fit_s = timer.seconds("sums", "ranker", "pipeline")
-    meta = facts_of(log, model, training, key=key, data=dataset.name, fit_s=fit_s, gate=scores)
-    if lake_versions is not None:
-        meta["lake"] = dict(lake_versions)
+    meta = facts_of(
+        log,
+        model,
+        training,
+        key=key,
+        data=dataset.name,
+        lake_versions=lake_versions,
+        fit_s=fit_s,
+        gate=scores,
+    )
     meta |= _descent(parent, difference, kept=ranker is not None)
     fill = with_profile(model, log, dataset, seed=training.seed)
     bundle = registry.publish(fill, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)

@@ -88,9 +88,16 @@ def train(
     model = fit_two_stage(log, dataset.items, config, on_step=on_step)
     fitted = time.perf_counter()
     on_step("writing the bundle", 0.0)
-    meta = facts_of(log, model, config, key=key, data=dataset.name, fit_s=fitted - started, gate=scores)
-    if lake_versions is not None:
-        meta["lake"] = dict(lake_versions)
+    meta = facts_of(
+        log,
+        model,
+        config,
+        key=key,
+        data=dataset.name,
+        lake_versions=lake_versions,
+        fit_s=fitted - started,
+        gate=scores,
+    )
     fill = with_profile(model, log, dataset, seed=config.seed)
     bundle = registry.publish(fill, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
     return Trained(bundle, model, fitted - started, time.perf_counter() - fitted)
@@ -119,6 +126,7 @@ def facts_of(
     *,
     key: str,
     data: str,
+    lake_versions: Mapping[str, int] | None,
     fit_s: float,
     gate: Mapping[str, float],
 ) -> dict[str, JsonValue]:
@@ -127,6 +135,7 @@ def facts_of(
     return {
         "training_key": key,
         "data": data,
+        **({} if lake_versions is None else {"lake": dict(lake_versions)}),
         "n_users": log.n_users,
         "n_items": log.n_items,
         "n_positions": len(log.item_rows),

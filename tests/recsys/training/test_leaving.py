@@ -41,10 +41,10 @@ def sums(tmp_path: Path) -> Registry:
 def test_who_leaves_is_subtracted_from_all_sums_and_no_file_knows_them_any_more(
     sums: Registry, tmp_path: Path
 ) -> None:
-    everybody = log_of(ada=[0, 1, 0, 1], bob=[1, 2, 1], eve=[0, 2])
+    everybody = log_of(petra=[0, 1, 0, 1], bob=[1, 2, 1], eve=[0, 2])
     for bundle in ("b1", "b2"):
         keep_sums(sums, counted(everybody, ITEMS, CONFIG), CONFIG, bundle=bundle, now_s=1.0)
-    done = subtract(sums, ["ada", "nobody"], now_s=2.0)
+    done = subtract(sums, ["petra", "nobody"], now_s=2.0)
     assert {(one.bundle, one.n_users) for one in done} == {("b1", 1), ("b2", 1)}
     never_there = counted(log_of(bob=[1, 2, 1], eve=[0, 2]), ITEMS, CONFIG)
     for bundle in ("b1", "b2"):
@@ -52,10 +52,10 @@ def test_who_leaves_is_subtracted_from_all_sums_and_no_file_knows_them_any_more(
         assert left is not None
         assert np.allclose(left.moments.pairs, never_there.moments.pairs, atol=1e-7)
         assert left.lives.item_rows.tolist() == [1, 2, 1, 0, 2]
-    pseudonym = hash64_many(["ada"], "counted lives").tobytes()
+    pseudonym = hash64_many(["petra"], "counted lives").tobytes()
     kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert kept
-    assert not any(pseudonym in content or b"ada" in content for content in kept)
+    assert not any(pseudonym in content or b"petra" in content for content in kept)
 
 
 def test_sums_in_a_bucket_are_kept_and_changed_like_those_in_a_folder(
@@ -63,8 +63,8 @@ def test_sums_in_a_bucket_are_kept_and_changed_like_those_in_a_folder(
 ) -> None:
     monkeypatch.setenv("MARQUEE_CACHE", str(tmp_path))
     sums = open_sums(f"{bucket_address}/registry")
-    keep_sums(sums, counted(log_of(ada=[0, 1], bob=[1, 2]), ITEMS, CONFIG), CONFIG, bundle="b", now_s=1.0)
-    (done,) = subtract(sums, ["ada"], now_s=2.0)
+    keep_sums(sums, counted(log_of(petra=[0, 1], bob=[1, 2]), ITEMS, CONFIG), CONFIG, bundle="b", now_s=1.0)
+    (done,) = subtract(sums, ["petra"], now_s=2.0)
     assert done.n_users == 1
     left = sums_of(sums, "b", CONFIG)
     assert left is not None
@@ -74,10 +74,10 @@ def test_sums_in_a_bucket_are_kept_and_changed_like_those_in_a_folder(
 
 
 def test_to_subtract_again_changes_nothing(sums: Registry) -> None:
-    keep_sums(sums, counted(log_of(ada=[0, 1], bob=[1, 2]), ITEMS, CONFIG), CONFIG, bundle="b", now_s=1.0)
-    (once,) = subtract(sums, ["ada"], now_s=2.0)
+    keep_sums(sums, counted(log_of(petra=[0, 1], bob=[1, 2]), ITEMS, CONFIG), CONFIG, bundle="b", now_s=1.0)
+    (once,) = subtract(sums, ["petra"], now_s=2.0)
     assert once.sums != once.before
-    (again,) = subtract(sums, ["ada"], now_s=3.0)
+    (again,) = subtract(sums, ["petra"], now_s=3.0)
     assert (again.sums, again.before, again.n_users) == (once.sums, once.sums, 0)
     assert subtract(sums, [], now_s=4.0)[0].sums == once.sums
 
