@@ -5,11 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from recsys.data.events import Event, EventKind
+from recsys.data.event_rows import NEEDED, interactions_left
+from recsys.data.events import Event
 from recsys.data.schema import INTERACTIONS
 from recsys.eventlog.reader import OnDamage, read_events
-
-_NO_INTERACTION = frozenset({EventKind.SIGNUP, EventKind.RETRACTION})
 
 
 def interactions_of(events: Iterable[Event]) -> pl.DataFrame:
@@ -18,17 +17,14 @@ def interactions_of(events: Iterable[Event]) -> pl.DataFrame:
     Args:
         events: in the order of a log; the same event id of a user counts once, the first time.
     """
-    kept: dict[tuple[str, str], Event] = {}
-    taken_back: set[tuple[str, str]] = set()
+    columns: dict[str, list[object]] = {name: [] for name in NEEDED}
     for event in events:
-        if event.retracts is not None:
-            taken_back.add((event.user_id, event.retracts))
-        elif event.kind not in _NO_INTERACTION:
-            kept.setdefault((event.user_id, event.event_id), event)
-    left = [event for key, event in kept.items() if key not in taken_back]
-    columns = {name: [getattr(event, name) for event in left] for name in INTERACTIONS if name != "kind"}
-    kinds = [event.kind.value for event in left]
-    return pl.DataFrame({**columns, "kind": kinds}, schema_overrides=INTERACTIONS).select(*INTERACTIONS)
+        for name, values in columns.items():
+            values.append(event.kind.value if name == "kind" else getattr(event, name))
+    types = {**INTERACTIONS, "kind": pl.String(), "event_id": pl.String(), "retracts": pl.String()}
+    rows = pl.DataFrame(columns, schema=types)
+    once = rows.unique(["user_id", "event_id", "retracts"], keep="first", maintain_order=True)
+    return interactions_left(once)
 
 
 def interactions_in(folder: Path, *, on_damage: OnDamage) -> pl.DataFrame:

@@ -4,13 +4,11 @@ from collections.abc import Callable
 
 import polars as pl
 
-from recsys.data.events import EventKind
+from recsys.data.event_rows import NEEDED, interactions_left
 from recsys.data.loaded import items_met
-from recsys.data.schema import INTERACTIONS, ITEMS, KIND_DTYPE, Dataset, Kind
+from recsys.data.schema import ITEMS, Dataset
 from recsys.lake.delta import Snapshot
 from recsys.lake.layout import CATALOGUE, EVENTS
-
-_NEEDED = (*INTERACTIONS, "event_id", "retracts")
 
 
 def dataset_of(
@@ -30,27 +28,13 @@ def dataset_of(
         drop: leaves out the rows of people who left.
         until_s: Unix time; nothing later is read; None: everything.
     """
-    interactions = _interactions(drop(_until(events.read(_NEEDED), EVENTS.time, until_s)))
+    known = drop(_until(events.read(NEEDED), EVENTS.time, until_s))
+    interactions = interactions_left(known.sort("time_s", "event_id", "user_id"))
     return Dataset(name, interactions, _items(interactions, items, until_s))
 
 
 def _until(rows: pl.DataFrame, time: str, until_s: float | None) -> pl.DataFrame:
     return rows if until_s is None else rows.filter(pl.col(time) <= until_s)
-
-
-def _interactions(events: pl.DataFrame) -> pl.DataFrame:
-    """Return what was not taken back, by time, then by the id of the event."""
-    is_retraction = pl.col("kind") == EventKind.RETRACTION.value
-    taken_back = events.filter(is_retraction).select("user_id", event_id="retracts").unique()
-    return (
-        events.filter(pl.col("kind").is_in([kind.value for kind in Kind]))
-        .join(taken_back, on=["user_id", "event_id"], how="anti")
-        .sort("time_s", "event_id", "user_id")
-        .select(
-            pl.col("kind").cast(KIND_DTYPE) if column == "kind" else pl.col(column).cast(dtype)
-            for column, dtype in INTERACTIONS.items()
-        )
-    )
 
 
 def _items(interactions: pl.DataFrame, items: Snapshot | None, until_s: float | None) -> pl.DataFrame:

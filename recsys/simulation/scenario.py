@@ -81,6 +81,19 @@ class Scenario(FrozenModel):
         return max(1, min(self.n_items // 2, 1_000))
 
 
+_STEADY = Scenario(
+    name="steady",
+    n_users=20_000,
+    n_items=5_000,
+    n_events=200_000,
+    n_days=98,
+    zipf_exponent=0.3,
+    freshness_half_life_days=100_000.0,
+    new_item_share=0.2,
+    new_user_share=0.0,
+    drift=0.0,
+)
+
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
@@ -89,31 +102,14 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(name="medium", n_users=10_000, n_items=20_000, n_events=1_000_000),
         Scenario(name="large", n_users=1_000_000, n_items=20_000, n_events=20_000_000),
         Scenario(name="drift", n_users=2_000, n_items=1_000, n_events=100_000, drift=1.0),
-        Scenario(
-            name="steady",
-            n_users=20_000,
-            n_items=5_000,
-            n_events=200_000,
-            n_days=98,
-            zipf_exponent=0.3,
-            freshness_half_life_days=100_000.0,
-            new_item_share=0.2,
-            new_user_share=0.0,
-            drift=0.0,
-        ),
-        Scenario(
-            name="shift",
-            n_users=20_000,
-            n_items=5_000,
-            n_events=200_000,
-            n_days=98,
-            zipf_exponent=0.3,
-            freshness_half_life_days=100_000.0,
-            new_item_share=0.2,
-            new_user_share=0.0,
-            drift=1.0,
-            shift_at_hour=60 * 24.0 + 18.0,
-            last_n_topics=6,
+        _STEADY,
+        _STEADY.model_copy(
+            update={
+                "name": "shift",
+                "drift": 1.0,
+                "shift_at_hour": 60 * 24.0 + 18.0,
+                "last_n_topics": 6,
+            }
         ),
         Scenario(
             name="cold-start",
