@@ -90,6 +90,10 @@ def main(
     when_full: Annotated[
         WhenFull, typer.Option(help="What those get whom there is no time for: 503, or the popular list.")
     ] = WhenFull.SHED,
+    max_wait: Annotated[
+        float,
+        typer.Option(min=0.01, help="Seconds that a recommendation may wait; beyond, there is no time."),
+    ] = OverloadSettings().max_wait_s,
     faults: Annotated[
         Path | None, typer.Option(help="TOML file, a table per bundle: what its stages do wrong on purpose.")
     ] = None,
@@ -116,7 +120,7 @@ def main(
             "ranking": Replicas(replicas=per_stage),
             "autoscaling": _autoscaling(routers, per_stage, autoscale_to),
             "batch": BatchSettings(max_in_flight=in_flight),
-            "overload": OverloadSettings(when_full=when_full),
+            "overload": OverloadSettings(when_full=when_full, max_wait_s=max_wait),
             "cache": CacheSettings(enabled=cache),
             "exposures": _aged(args.exposures, exposure_age),
             "faults": {} if faults is None else read_faults(faults),

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtest.drill.bundles import prepare
-from loadtest.drill.run import Ended, run_scene
+from loadtest.drill.run import Drill, Ended, drilling
 from loadtest.drill.scenes import SCENES, Scene
 from recsys.core.clock import unix_clock
 from recsys.core.errors import FieldError
@@ -41,27 +41,33 @@ def main(
     scenes = [_scene(name) for name in names or [scene.name for scene in SCENES]]
     prepared = prepare(folder, clock=unix_clock, on_step=lambda what: console.print(f"preparing: {what}"))
     ended = []
-    for scene in scenes:
-        console.print(f"[b]{scene.name}[/b]: {scene.what}")
-        with tempfile.TemporaryDirectory(prefix=f"mq-drill-{scene.name}-") as scratch:
-            one = run_scene(
-                scene,
-                prepared,
-                Path(scratch) / "home",
-                rate_per_s=rate,
-                on_decision=lambda decision: console.print(
-                    f"  {decision.what} to {decision.share:.0%}: {decision.why}"
-                ),
-            )
-        ended.append(one)
-        for fault in one.faults():
-            console.print(f"  [red]{fault}[/red]")
+    for better in (True, False):
+        chosen = [scene for scene in scenes if scene.better is better]
+        if chosen:
+            with (
+                tempfile.TemporaryDirectory(prefix="mq-drill-") as scratch,
+                drilling(prepared, Path(scratch) / "home", better=better, rate_per_s=rate) as drill,
+            ):
+                ended += [_played(scene, drill, console) for scene in chosen]
     if as_json:
         typer.echo(json.dumps([_as_json(one) for one in ended]))
     else:
         Console().print(_table(ended))
     if any(one.faults() for one in ended):
         raise typer.Exit(1)
+
+
+def _played(scene: Scene, drill: Drill, console: Console) -> Ended:
+    console.print(f"[b]{scene.name}[/b]: {scene.what}")
+    ended = drill.play(
+        scene,
+        on_decision=lambda decision: console.print(
+            f"  {decision.what} to {decision.share:.0%}: {decision.why}"
+        ),
+    )
+    for fault in ended.faults():
+        console.print(f"  [red]{fault}[/red]")
+    return ended
 
 
 def _scene(name: str) -> Scene:

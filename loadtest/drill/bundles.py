@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.swap.twins import twin_of
 from recsys.core.clock import Clock
 from recsys.data.formats import load_dataset
 from recsys.data.schema import Dataset
@@ -33,11 +32,10 @@ class Prepared:
     """What every scene begins with."""
 
     world: World
-    registry: Path  # with the three bundles; no channel names one
+    registry: Path  # with the two bundles; no channel names one
     state: Path  # user state: the service knows the world's users
     little: str  # learned from little
     better: str  # learned from everything
-    twin: str  # of the better one
 
 
 def prepare(folder: Path, *, clock: Clock, on_step: Callable[[str], None]) -> Prepared:
@@ -56,13 +54,12 @@ def prepare(folder: Path, *, clock: Clock, on_step: Callable[[str], None]) -> Pr
     registry = LocalRegistry(folder / "registry")
     little = _trained(_part_of(everything), registry, clock, lambda: on_step("a bundle that learned little"))
     better = _trained(everything, registry, clock, lambda: on_step("a bundle that learned from all"))
-    twin = twin_of(registry.get(better), registry, 1, now_s=0.0)  # the same each time
     state = folder / "state.db"
     if not state.exists():
         on_step("what is remembered of the world's users")
         with SqliteUserState(state) as store:
             seed_state(everything.interactions, store)
-    return Prepared(world_of(data), registry.root, state, little, better, twin)
+    return Prepared(world_of(data), registry.root, state, little, better)
 
 
 def _part_of(dataset: Dataset) -> Dataset:

@@ -1,4 +1,4 @@
-"""One scene: the service, its users, a rollout, and what became of it."""
+"""Scenes on a service: its users, a rollout, and what became of it."""
 
 import os
 import shutil
@@ -12,12 +12,13 @@ from pathlib import Path
 
 from loadtest.bench.servers import Server, serve
 from loadtest.drill.bundles import Prepared
-from loadtest.drill.scenes import Scene
+from loadtest.drill.scenes import SCENES, Scene
 from loadtest.live.background import playing
 from loadtest.live.driver import play
 from loadtest.live.result import LiveResult
 from loadtest.live.settings import LiveSettings, PopulationSettings
 from loadtest.soak.memory import marked
+from loadtest.swap.twins import twin_of
 from recsys.core.clock import unix_clock
 from recsys.core.errors import UnavailableError
 from recsys.experiments.interleaving import INTERLEAVED
@@ -33,6 +34,7 @@ _GIVE_UP_S = 240.0
 _POLL_S = 0.2
 _KILL_EVERY_S = 0.5
 _EXPOSURE_AGE_S = 2.0  # a day's rollout in a minute
+_MAX_WAIT_S = 5.0  # a machine that pauses for a second is no canary's fault
 _BACK_S = 2.0  # by then nobody gets the canary any more
 
 
@@ -79,57 +81,83 @@ class Ended:
         return found
 
 
-def run_scene(
-    scene: Scene,
-    prepared: Prepared,
-    home: Path,
-    *,
-    rate_per_s: float,
-    on_decision: Callable[[Decision], None] = lambda _: None,
-) -> Ended:
-    """Play a scene to its end.
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A running service on which scenes are played, one after another."""
 
-    Args:
-        scene: which.
-        prepared: bundles and world.
-        home: an empty folder, for all that the service writes.
-        rate_per_s: lists asked for per second.
-        on_decision: is told of every decision.
+    prepared: Prepared
+    server: Server
+    store: FileTrafficStore
+    candidates: Mapping[str, str]
+    """Name of a scene -> its bundle."""
+    rate_per_s: float
 
-    Raises:
-        UnavailableError: the service did not start, or the rollout did not end within minutes.
-    """
-    home.mkdir(parents=True)
-    registry = home / "registry"
-    shutil.copytree(prepared.registry, registry)
-    shutil.copyfile(prepared.state, home / "state.db")
-    stable = prepared.little if scene.better else prepared.better
-    candidate = prepared.better if scene.better else prepared.twin
-    LocalRegistry(registry).promote(stable, "stable", expected=None, by="drill", now_s=unix_clock())
-    (home / "faults.toml").write_text(_toml(candidate, scene.fault))
-    store = FileTrafficStore(home / "traffic.json")
-    flags = ["--faults", str(home / "faults.toml"), "--exposure-age", f"{_EXPOSURE_AGE_S:g}"]
-    with serve(registry, home, flags) as server:
-        settings = LiveSettings(population=PopulationSettings(rate_per_s=rate_per_s))
+    def play(self, scene: Scene, *, on_decision: Callable[[Decision], None] = lambda _: None) -> Ended:
+        """Play a scene to its end.
+
+        Args:
+            scene: which.
+            on_decision: is told of every decision.
+
+        Raises:
+            UnavailableError: the rollout did not end within minutes.
+        """
+        settings = LiveSettings(population=PopulationSettings(rate_per_s=self.rate_per_s))
         run_id = f"{int(unix_clock() * 1e3):x}"
-        with playing(
-            lambda stop: play(prepared.world, server.url, settings, run_id=run_id, stop=stop)
-        ) as users:
+        world, url = self.prepared.world, self.server.url
+        with playing(lambda stop: play(world, url, settings, run_id=run_id, stop=stop)) as users:
             time.sleep(_BEFORE_S)
-            document = store.read()
-            now_s = unix_clock()
+            document = self.store.read()
             begun = transitions.start(
-                document, candidate, scene.plan, rollout_id=f"drill-{scene.name}", now_s=now_s, by="drill"
+                document,
+                self.candidates[scene.name],
+                scene.plan,
+                rollout_id=f"drill-{scene.name}",
+                now_s=unix_clock(),
+                by="drill",
             )
-            store.swap(begun, expected_version=document.version)
-            with _dying(server, store) if scene.dies else nullcontext():
-                _wait_for_end(store, on_decision)
+            self.store.swap(begun, expected_version=document.version)
+            with _dying(self.server, self.store) if scene.dies else nullcontext():
+                _wait_for_end(self.store, on_decision)
             time.sleep(_AFTER_S)
             live = users.finish()
-        state = store.read().rollout
-    if state is None:
-        raise UnavailableError("rollout", "it is gone")
-    return Ended(scene, state, live)
+        state = self.store.read().rollout
+        if state is None:
+            raise UnavailableError("rollout", "it is gone")
+        return Ended(scene, state, live)
+
+
+@contextmanager
+def drilling(prepared: Prepared, home: Path, *, better: bool, rate_per_s: float) -> Iterator[Drill]:
+    """Run the service while the block lasts.
+
+    Args:
+        prepared: bundles and world.
+        home: an empty folder, for all that the service writes.
+        better: for scenes whose candidate is better than what users have; else for those with a twin of it.
+        rate_per_s: lists asked for per second.
+
+    Raises:
+        UnavailableError: the service did not start.
+    """
+    home.mkdir(parents=True)
+    registry = LocalRegistry(home / "registry")
+    shutil.copytree(prepared.registry, registry.root)
+    shutil.copyfile(prepared.state, home / "state.db")
+    stable = prepared.little if better else prepared.better
+    registry.promote(stable, "stable", expected=None, by="drill", now_s=unix_clock())
+    best = registry.get(prepared.better)
+    candidates = {
+        scene.name: prepared.better if better else twin_of(best, registry, number, now_s=0.0)
+        for number, scene in enumerate(SCENES)
+        if scene.better is better
+    }
+    faults = {candidates[scene.name]: scene.fault for scene in SCENES if scene.better is better}
+    (home / "faults.toml").write_text("\n".join(_toml(*of_bundle) for of_bundle in faults.items()))
+    patience = ["--exposure-age", f"{_EXPOSURE_AGE_S:g}", "--max-wait", f"{_MAX_WAIT_S:g}"]
+    flags = ["--faults", str(home / "faults.toml"), *patience]
+    with serve(registry.root, home, flags) as server:
+        yield Drill(prepared, server, FileTrafficStore(home / "traffic.json"), candidates, rate_per_s)
 
 
 def _wait_for_end(store: FileTrafficStore, on_decision: Callable[[Decision], None]) -> None:

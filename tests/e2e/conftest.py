@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from kubernetes.client import CoreV1Api, V1Namespace, V1ObjectMeta
 
 from recsys.registry.local import LocalRegistry
 from tests.e2e.bundles import Bundles, train_bundles
+from tests.e2e.load import under_load
 from tests.e2e.release import SMALL, Release, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +42,7 @@ def images(cluster: CoreV1Api) -> None:
         subprocess.run([str(build), tag, str(folder)], check=True, stdout=sys.stderr)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of the node, which is this machine, that the image's user may write."""
     folder = tmp_path_factory.mktemp("files")
@@ -50,7 +52,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bundles(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundles:
     """Three bundles in the registry of the folder."""
     trained = train_bundles(LocalRegistry(files / "registry"), tmp_path_factory.mktemp("world") / "data")
@@ -61,8 +63,39 @@ def bundles(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundles:
 
 @pytest.fixture(scope="module")
 def releases(cluster: CoreV1Api, images: None, files: Path) -> Iterator[Releases]:
-    """Make releases of the chart, each in a namespace of its own that goes at the end, with small values."""
+    """Make releases of a module's own."""
     del images
+    with _releases(cluster, files) as release:
+        yield release
+
+
+@pytest.fixture(scope="session")
+def shared_release(cluster: CoreV1Api, images: None, files: Path, bundles: Bundles) -> Iterator[Release]:
+    """A release with two worker pods, installed once for all tests: that takes longer than most of them."""
+    del images
+    with _releases(cluster, files) as releases:
+        release = releases(**two_workers(bundles))
+        release.install()
+        yield release
+
+
+@pytest.fixture
+def running(shared_release: Release, bundles: Bundles) -> Release:
+    """The shared release as it was installed: two worker pods, the first bundle for all, nothing moves."""
+    release = shared_release
+    wait_for(release.answer, "the first full answer", at_most_s=900.0)
+    if release.is_changed():
+        with under_load(release.url_there()):  # a canary's steps wait for exposures
+            release.upgrade()
+            wait_for(lambda: release.gives_all(bundles.first), "answers by the first bundle")
+            release.wait_for_phase("promoted", "aborted")
+    wait_for(lambda: release.ready("worker")[1:] or None, "a second worker pod that is ready")
+    return release
+
+
+@contextmanager
+def _releases(cluster: CoreV1Api, files: Path) -> Iterator[Releases]:
+    """Make releases of the chart, each in a namespace of its own that goes at the end, with small values."""
     made: list[Release] = []
 
     def release(**values: object) -> Release:
@@ -80,16 +113,6 @@ def releases(cluster: CoreV1Api, images: None, files: Path) -> Iterator[Releases
         if "mq" in one.helm("list", "--short"):
             one.helm("uninstall", "mq")
         cluster.delete_namespace(one.namespace)
-
-
-@pytest.fixture(scope="module")
-def running(releases: Releases, bundles: Bundles) -> Release:
-    """A release with two worker pods that answers in full."""
-    release = releases(**two_workers(bundles))
-    release.install()
-    wait_for(release.answer, "the first full answer", at_most_s=900.0)
-    wait_for(lambda: release.ready("worker")[1:] or None, "a second worker pod that is ready")
-    return release
 
 
 @pytest.fixture

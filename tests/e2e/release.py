@@ -57,6 +57,14 @@ class Release:
         """Let Helm bring the same values and these."""
         self.helm("upgrade", "mq", str(CHART), *self.values, *changes)
 
+    def is_changed(self) -> bool:
+        """Return whether Helm's last values are not those of the install."""
+        first, last = (
+            self.helm("get", "values", "mq", "--output", "json", *revision)
+            for revision in (("--revision", "1"), ())
+        )
+        return first != last
+
     def helm(self, command: str, *arguments: str) -> str:
         """Run Helm in the namespace."""
         return run("helm", command, *arguments, "--namespace", self.namespace)
@@ -108,6 +116,10 @@ class Release:
             return None
         return None if service.spec is None else f"http://{service.spec.cluster_ip}:8000"
 
+    def url_there(self) -> str:
+        """Return where the service answers, once it exists."""
+        return wait_for(self.url, "a Service with an address")
+
     def answer(self, user: str = "ada") -> dict[str, Any] | None:
         """Return recommendations with nothing missing; None while there are none."""
         url = self.url()
@@ -121,6 +133,13 @@ class Release:
     def document(self) -> TrafficDocument:
         """Return the traffic document."""
         return open_traffic_store(f"configmap://{self.namespace}/{NAME}-traffic").read()
+
+    def gives_all(self, bundle: str) -> str | None:
+        """Return the bundle once the traffic document gives it to everybody and an answer comes by it."""
+        answer = self.answer()
+        document = self.document()
+        everybody = document.bundle_of(document.arms[0]) == bundle
+        return bundle if everybody and answer is not None and answer["bundle"] == bundle else None
 
     def standing(self) -> dict[str, str]:
         """Return what the controller tells people."""

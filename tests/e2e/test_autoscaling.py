@@ -47,7 +47,7 @@ def test_replicas_then_pods_follow_the_load_and_return(
     wait_for(release.answer, "the first full answer", at_most_s=900.0)
     assert len(release.pods("worker")) == 1
     began_s = time.monotonic()
-    with under_load(wait_for(release.url, "an address"), rate_per_s=RATE_PER_S) as load:
+    with under_load(release.url_there(), rate_per_s=RATE_PER_S) as load:
         wait_for(lambda: release.pods("worker")[1:] or None, "a second worker pod")
         asked_s = time.monotonic() - began_s
         wait_for(lambda: release.ready("worker")[1:] or None, "a second worker pod that serves")

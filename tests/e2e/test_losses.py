@@ -18,7 +18,7 @@ _FOUND_S = 45.0  # after the head is back: Serve's controller looks for its repl
 
 
 def test_the_controller_goes_while_it_ramps(running: Release, bundles: Bundles, say: Say) -> None:
-    with under_load(url_of(running)) as load:
+    with under_load(running.url_there()) as load:
         running.upgrade("--set-string", f"model.bundle={bundles.better}")
         running.wait_for_phase("ramping")
         began_s = time.monotonic()
@@ -30,7 +30,7 @@ def test_the_controller_goes_while_it_ramps(running: Release, bundles: Bundles, 
 
 
 def test_a_worker_pod_goes(running: Release, say: Say) -> None:
-    with under_load(url_of(running)) as load:
+    with under_load(running.url_there()) as load:
         gone = running.delete_pod("worker")
         back_s = wait_until_whole(running, gone)
     say(f"worker pod deleted: two are ready after {back_s:.0f} s; {load.in_a_line()}")
@@ -42,7 +42,7 @@ def test_redis_goes_and_what_was_acknowledged_is_still_known(running: Release, s
     seen = [str(item["item_id"]) for item in wait_for(running.answer, "an answer")["items"]]
     acknowledged(running, "ada", seen)
     head = running.ready("head")
-    with under_load(url_of(running)) as load:
+    with under_load(running.url_there()) as load:
         began_s = time.monotonic()
         gone = running.delete_pod("redis")
         wait_for(lambda: others(running, "redis", gone), "another Redis")
@@ -60,7 +60,7 @@ def test_redis_goes_and_what_was_acknowledged_is_still_known(running: Release, s
 
 
 def test_the_head_pod_goes(running: Release, say: Say) -> None:
-    with under_load(url_of(running)) as load:
+    with under_load(running.url_there()) as load:
         workers = running.ready("worker")
         began_s = time.monotonic()
         gone = running.delete_pod("head")
@@ -70,11 +70,6 @@ def test_the_head_pod_goes(running: Release, say: Say) -> None:
     say(f"head pod deleted: another after {head_s:.0f} s; {load.in_a_line()}")
     assert load.faults() == []
     assert set(workers) <= set(running.ready("worker"))
-
-
-def url_of(release: Release) -> str:
-    """Return where the service answers."""
-    return wait_for(release.url, "a Service with an address")
 
 
 def others(release: Release, component: str, *gone: str) -> list[str] | None:
@@ -97,7 +92,7 @@ def acknowledged(release: Release, user_id: str, item_ids: list[str]) -> None:
         {"event_id": f"{user_id}-{item_id}", "kind": "watch", "user_id": user_id, "item_id": item_id}
         for item_id in item_ids
     ]
-    answer = httpx.post(f"{url_of(release)}/v1/events", json=events, timeout=10.0)
+    answer = httpx.post(f"{release.url_there()}/v1/events", json=events, timeout=10.0)
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
 
 

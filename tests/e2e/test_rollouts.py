@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 @pytest.fixture
 def url(running: Release) -> str:
     """Where the service answers."""
-    return wait_for(running.url, "a Service with an address")
+    return running.url_there()
 
 
 def test_a_canary_is_promoted_and_taken_back_by_helm(
@@ -29,11 +29,11 @@ def test_a_canary_is_promoted_and_taken_back_by_helm(
         running.wait_for_phase("ramping")
         running.wait_for_phase("holding", "promoted")
         promoted_s = time.monotonic() - began_s
-        wait_for(lambda: serves(running, bundles.better), "answers by the new bundle")
+        wait_for(lambda: running.gives_all(bundles.better), "answers by the new bundle")
         running.wait_for_phase("promoted")
         began_s = time.monotonic()
         running.helm("rollback", "mq")
-        wait_for(lambda: serves(running, bundles.first), "answers by the first bundle")
+        wait_for(lambda: running.gives_all(bundles.first), "answers by the first bundle")
         back_s = time.monotonic() - began_s
         running.wait_for_phase("promoted")
     say(f"helm upgrade of the bundle: promoted after {promoted_s:.0f} s; {load.in_a_line()}")
@@ -52,7 +52,7 @@ def test_a_rollback_while_the_old_bundle_is_loaded_takes_effect_at_once(
         running.upgrade("--set", "rollout.hold=10m")
         running.wait_for_phase("aborted")
         say(f"back while the old bundle is on hold: {time.monotonic() - began_s:.0f} s")
-        wait_for(lambda: serves(running, bundles.first), "answers by the first bundle")
+        wait_for(lambda: running.gives_all(bundles.first), "answers by the first bundle")
     say(load.in_a_line())
     assert load.faults() == []
 
@@ -63,7 +63,7 @@ def test_a_bad_bundle_is_taken_back(running: Release, bundles: Bundles, url: str
         running.upgrade("--set-string", f"model.bundle={bundles.faulty}")
         told = wait_for(lambda: told_of(running, "was taken back"), "its end")
         say(f"bad bundle: taken back after {time.monotonic() - began_s:.0f} s, {told['why']}")
-        wait_for(lambda: serves(running, bundles.first), "answers by the first bundle")
+        wait_for(lambda: running.gives_all(bundles.first), "answers by the first bundle")
     say(load.in_a_line())
     assert load.faults() == []
     assert "degraded_share" in told["why"]
@@ -84,14 +84,6 @@ def test_a_bundle_that_is_not_there_is_refused_and_users_keep_theirs(
     assert any(one.startswith("Refused") and "0123456789abcdef" in one for one in running.warnings())
     assert running.document() == before
     assert set(load.report.bundles) == {bundles.first[:12]}
-
-
-def serves(release: Release, bundle: str) -> str | None:
-    """Return the bundle once the traffic document gives it to everybody and an answer comes by it."""
-    answer = release.answer()
-    document = release.document()
-    everybody = document.bundle_of(document.arms[0]) == bundle
-    return bundle if everybody and answer is not None and answer["bundle"] == bundle else None
 
 
 def told_of(release: Release, what: str) -> dict[str, str] | None:
