@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.core.clock import unix_clock
+from recsys.core.memory import peak_watched
 from recsys.data.formats import load_dataset
 from tuning.command import machine
 from tuning.journal import Ended, Outcome, open_journal
-from tuning.memory import peak_watched
 from tuning.parts import store_bytes
 from tuning.problem import Problem, log_of, make_problem
 from tuning.ray_tune import Cluster, RayTuneRunner

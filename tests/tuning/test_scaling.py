@@ -1,5 +1,3 @@
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +6,6 @@ from typing import Any
 import pytest
 
 from tuning.journal import Ended
-from tuning.memory import family_mb, peak_watched
 from tuning.problem import Problem
 from tuning.scaling import Measured, equal_trials, measure, span_s
 from tuning.sweep import checked_sweep
@@ -31,29 +28,6 @@ def test_trials_that_are_compared_are_equal_but_for_what_costs_nothing() -> None
     assert list(sweep.space.ranker) == ["boosting.learning_rate"]
     assert sweep.budget.grace_trees == sweep.base.boosting.n_trees == 300  # nothing is stopped before its end
     assert (sweep.budget.concurrent, sweep.data.max_users) == (2, 100)
-
-
-@linux
-def test_the_memory_of_a_child_counts() -> None:
-    hold = "import sys; a = bytearray(b'x') * (64 << 20); print(flush=True); sys.stdin.read()"
-    before_mb = sum(family_mb(os.getpid()).values())
-    with subprocess.Popen(
-        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        sizes = family_mb(os.getpid())
-        child.communicate()
-    assert 64.0 < sizes[child.pid] < 128.0
-    assert sum(sizes.values()) - before_mb > 60.0
-
-
-@linux
-def test_the_peak_is_kept_when_the_memory_is_gone() -> None:
-    with peak_watched(lambda command: "no such command" in command) as peak:
-        pass
-    assert peak.all_mb > 0.0
-    assert peak.some_mb == 0.0
 
 
 @pytest.mark.slow
