@@ -59,22 +59,30 @@ class Ledger:
     event_ids: list[str] = field(default_factory=list)
     abouts: list[str | None] = field(default_factory=list)
     """The item; of a retraction, the id of the event it takes back; None when it was taken back itself."""
+    watched: list[float | None] = field(default_factory=list)
+    """Which share of the item was watched; None when nobody said."""
+
+    def __post_init__(self) -> None:
+        """Fill up what was written before shares were kept."""
+        self.watched += [None] * (len(self.times_s) - len(self.watched))
 
     def copy(self) -> "Ledger":
         """Return a ledger that shares no list with this one."""
-        return Ledger(self.times_s.copy(), self.event_ids.copy(), self.abouts.copy())
+        return Ledger(self.times_s.copy(), self.event_ids.copy(), self.abouts.copy(), self.watched.copy())
 
-    def insert(self, time_s: float, event_id: str, about: str | None) -> None:
+    def insert(self, time_s: float, event_id: str, about: str | None, watched: float | None = None) -> None:
         """Put an event behind all that are not later than it."""
         at = bisect_right(self.times_s, time_s)
         self.times_s.insert(at, time_s)
         self.event_ids.insert(at, event_id)
         self.abouts.insert(at, about)
+        self.watched.insert(at, watched)
 
     def cut(self, n_oldest: int) -> list[tuple[float, str | None]]:
         """Remove the oldest events and return their times and what they were about."""
         gone = list(zip(self.times_s[:n_oldest], self.abouts[:n_oldest], strict=True))
         del self.times_s[:n_oldest], self.event_ids[:n_oldest], self.abouts[:n_oldest]
+        del self.watched[:n_oldest]
         return gone
 
 
@@ -161,7 +169,8 @@ def _apply(record: Record, event: Event) -> Applied:
         record.ledgers[sort].insert(event.time_s, event.event_id, event.retracts)
         return Applied.ACCEPTED if known else Applied.UNKNOWN
     taken_back = event.event_id in record.ledgers[Sort.RETRACTION].abouts
-    record.ledgers[sort].insert(event.time_s, event.event_id, None if taken_back else event.item_id)
+    watched = event.value if event.kind is EventKind.WATCH else None  # of other kinds it means other things
+    record.ledgers[sort].insert(event.time_s, event.event_id, None if taken_back else event.item_id, watched)
     return Applied.ACCEPTED
 
 

@@ -42,11 +42,13 @@ def seed_state(
 
 
 def _events(rows: pl.DataFrame, name: Callable[[str], str]) -> Iterator[Event]:
-    for user_id, item_id, kind, time_s in rows.select("user_id", "item_id", "kind", "time_s").iter_rows():
+    columns = ("user_id", "item_id", "kind", "time_s", "value")
+    for user_id, item_id, kind, time_s, value in rows.select(columns).iter_rows():
         yield Event(
             event_id=f"seed:{kind}:{item_id}:{time_s!r}",
             user_id=name(user_id),
             kind=EventKind(kind),
             time_s=time_s,
             item_id=item_id,
+            value=value,
         )

@@ -33,7 +33,10 @@ class UserState:
     seen_since_s: float | None = (
         None  # items last met up to then may be missing in seen; None: none is missing
     )
-    version: bytes = b""  # another one whenever anything above is; empty when nobody can tell
+    version: bytes = b""  # another one whenever anything else is; empty when nobody can tell
+    watched: NDArray[np.float32] | None = (
+        None  # shape (item_ids,), which share was watched, nan = unknown; None: of none
+    )
 
 
 EMPTY = UserState((), np.zeros(0), frozenset(), None)

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from redis import Redis
 
@@ -172,6 +173,20 @@ def test_one_call_takes_events_of_many_users_and_answers_each(store: UserStateSt
     assert (ada.item_ids, ada.times_s.tolist()) == (("c", "a"), [1.0, 5.0])
     assert ada.seen == {"a", "c"}
     assert (bob.item_ids, bob.seen) == ((), frozenset())
+
+
+def test_it_is_remembered_how_much_was_watched_and_of_other_kinds_nothing(store: UserStateStore) -> None:
+    rating = Event(event_id="2", user_id="ada", kind=EventKind.RATING, time_s=6.0, item_id="b", value=5.0)
+    half = Event(event_id="3", user_id="ada", kind=EventKind.WATCH, time_s=4.0, item_id="c", value=0.5)
+    store.apply([watch("1", "ada", "a", 5.0), rating])
+    assert store.read(["ada"])[0].watched is None
+    store.apply([half])
+    [state] = store.read(["ada"])
+    assert state.item_ids == ("c", "a", "b")
+    assert state.watched is not None
+    assert np.array_equal(state.watched, [0.5, np.nan, np.nan], equal_nan=True)
+    store.apply([retraction("4", "ada", "3", 7.0)])
+    assert store.read(["ada"])[0].watched is None
 
 
 def test_applying_again_changes_nothing(store: UserStateStore) -> None:

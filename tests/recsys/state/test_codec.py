@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from recsys.core.errors import UnavailableError
@@ -41,8 +42,28 @@ def test_the_times_of_a_state_cannot_be_written_by_mistake() -> None:
 
 def test_another_version_of_the_format_is_refused_not_guessed() -> None:
     record = record_of(1)
-    view = b"\x02" + view_of(record, LIMITS)[1:]
-    with pytest.raises(UnavailableError, match="format 2"):
+    view = b"\x03" + view_of(record, LIMITS)[1:]
+    with pytest.raises(UnavailableError, match="format 3; this program reads 1 and 2"):
         read_view(view)
-    with pytest.raises(UnavailableError, match="format 2"):
-        decode_record(b"[2," + encode_record(record)[3:])
+    with pytest.raises(UnavailableError, match="format 3"):
+        decode_record(b"[3," + encode_record(record)[3:])
+
+
+def test_what_is_watched_is_written_only_where_it_is_known_so_that_older_programs_read_the_rest() -> None:
+    record = record_of(3)
+    assert (view_of(record, LIMITS)[0], encode_record(record)[:3]) == (1, b"[1,")
+    seen = Event(event_id="w", user_id="ada", kind=EventKind.WATCH, time_s=9.0, item_id="w", value=0.25)
+    record, _ = apply_events(record, [seen], LIMITS)
+    assert (view_of(record, LIMITS)[0], encode_record(record)[:3]) == (2, b"[2,")
+    assert decode_record(encode_record(record)) == record
+    state = read_view(view_of(record, LIMITS))
+    assert (state.item_ids, state.times_s.tolist()) == (("i2", "w"), [2.1, 9.0])
+    assert state.watched is not None
+    assert np.array_equal(state.watched, [np.nan, 0.25], equal_nan=True)
+
+
+def test_a_share_beyond_all_bounds_does_not_keep_a_record_from_being_written() -> None:
+    far = Event(event_id="w", user_id="ada", kind=EventKind.WATCH, time_s=9.0, item_id="w", value=1e300)
+    state = read_view(view_of(apply_events(Record(), [far], LIMITS)[0], LIMITS))
+    assert state.watched is not None
+    assert state.watched.tolist() == [float("inf")]

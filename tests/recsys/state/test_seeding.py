@@ -21,9 +21,13 @@ def test_users_of_the_data_are_known_by_what_they_are_called_inside(
         "item_id": ["a", "b"],
         "kind": ["watch", "watch"],
         "time_s": [1.0, 2.0],
+        "value": [0.5, None],
     }
     columns = {column: of for column, of in INTERACTIONS.items() if column in rows}
     with SqliteUserState(tmp_path / "state.db") as state:
         assert seed_state(pl.DataFrame(rows, schema=columns), state, name=name) == 2
         assert [one.item_ids for one in state.read([name("ada"), name("bob")])] == [("a",), ("b",)]
+        watched = state.read([name("ada")])[0].watched
+        assert watched is not None
+        assert watched.tolist() == [0.5]
         assert state.named(["ada", "bob"]) == (2 if name is str else 0)
