@@ -50,8 +50,8 @@ def load(path: Path, *, on_bad_row: OnBadRow, now_s: float) -> Loaded:
         looked_for = f"{INTERACTIONS_FILE} or {INTERACTIONS_FOLDER}/*.parquet"
         raise DataFormatError(path, looked_for, "neither" if path.is_dir() else "no folder")
     collector = BadRowCollector()
-    parts = [_interactions(path, file, now_s, collector) for file in files]
-    items = _items(path / ITEMS_FILE, collector)
+    parts = [read_interactions(path, file, now_s, collector) for file in files]
+    items = read_items(path, collector)
     return finish(_name(path), pl.concat(parts, how="diagonal"), items, collector, on_bad_row)
 
 
@@ -85,14 +85,19 @@ def write_description(folder: Path, name: str, *, n_interactions: int, n_items: 
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def whole_folder(folder: Path, *, description: str = DESCRIPTION, kind: str = "a data set") -> Iterator[Path]:
     """Give a temporary folder that takes the place of ``folder`` at the end, and is removed after an error.
 
+    Args:
+        folder: what there will be.
+        description: the file by which one of that kind is known; only such a one is replaced.
+        kind: what errors call it.
+
     Raises:
-        DataFormatError: something other than an empty folder or a data set lies at ``folder``.
+        DataFormatError: something other than an empty folder or one of that kind lies at ``folder``.
     """
-    if folder.exists() and not _replaceable(folder):
-        raise DataFormatError(folder, "nothing, an empty folder, or a data set to replace", "something else")
+    if folder.exists() and not _replaceable(folder, description):
+        raise DataFormatError(folder, f"nothing, an empty folder, or {kind} to replace", "something else")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     temporary.mkdir()
@@ -105,8 +110,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _replaceable(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / DESCRIPTION).is_file() or not any(folder.iterdir()))
+def _replaceable(folder: Path, description: str) -> bool:
+    return folder.is_dir() and ((folder / description).is_file() or not any(folder.iterdir()))
 
 
 def _swap(temporary: Path, folder: Path) -> None:
@@ -118,8 +123,23 @@ def _swap(temporary: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _interactions(path: Path, file: Path, now_s: float, collector: BadRowCollector) -> pl.DataFrame:
-    raw = read_table(file, ("user_id", "item_id", "kind", "time_s"), collector, optional=("value", "context"))
+def read_interactions(
+    path: Path, file: Path, now_s: float, collector: BadRowCollector, *, rows: slice | None = None
+) -> pl.DataFrame:
+    """Read one file of a folder, or some rows of it: those columns of INTERACTIONS that it has, and ROW.
+
+    Args:
+        path: the folder.
+        file: one of :func:`interaction_files`.
+        now_s: Unix time; interactions from more than a day later are bad rows.
+        collector: the bad rows.
+        rows: which (no step); by default all.
+
+    Raises:
+        DataFormatError: the file is unreadable, or lacks a column.
+    """
+    needed = ("user_id", "item_id", "kind", "time_s")
+    raw = read_table(file, needed, collector, optional=("value", "context"), rows=rows)
     columns = [
         identifier("user_id", "user_id"),
         identifier("item_id", "item_id"),
@@ -133,7 +153,13 @@ def _interactions(path: Path, file: Path, now_s: float, collector: BadRowCollect
     return parse_rows(raw, columns, str(file.relative_to(path)), collector)
 
 
-def _items(file: Path, collector: BadRowCollector) -> pl.DataFrame:
+def read_items(path: Path, collector: BadRowCollector) -> pl.DataFrame:
+    """Read the catalogue of a folder: those columns of ITEMS that it has, and ROW.
+
+    Raises:
+        DataFormatError: the file is unreadable, or has no column ``item_id``.
+    """
+    file = path / ITEMS_FILE
     makers = {
         "title": text("title", "title"),
         "tags": tags("tags", "tags", "|"),

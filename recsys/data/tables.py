@@ -66,6 +66,7 @@ def read_table(
     *,
     optional: Sequence[str] = (),
     separator: str | None = None,
+    rows: slice | None = None,
 ) -> pl.DataFrame:
     """Read columns of a CSV or Parquet file.
 
@@ -75,6 +76,7 @@ def read_table(
         collector: lines that are no records.
         optional: columns to read when there are such.
         separator: of CSV; by default a tab for ``.tsv`` and a comma for the rest.
+        rows: of a Parquet file, which are read (no step); by default all.
 
     Returns:
         :data:`ROW` and the columns: text from CSV (empty is null), the file's own types from Parquet.
@@ -87,7 +89,10 @@ def read_table(
     columns = list(dict.fromkeys([*wanted, *(name for name in optional if name in names)]))
     if path.suffix in PARQUET_SUFFIXES:
         try:
-            frame = pl.read_parquet(path, columns=columns, row_index_name=ROW, row_index_offset=1)
+            scanned = pl.scan_parquet(path, row_index_name=ROW, row_index_offset=1, glob=False)
+            if rows is not None:
+                scanned = scanned.slice(rows.start, rows.stop - rows.start)
+            frame = scanned.select(ROW, *columns).collect()
         except (PolarsError, OSError) as error:
             raise DataFormatError(path, "a readable Parquet file", _one_line(error)) from error
         collector.read(frame.height)

@@ -28,17 +28,37 @@ def dataset_of(
         drop: leaves out the rows of people who left.
         until_s: Unix time; nothing later is read; None: everything.
     """
-    known = drop(_until(events.read(NEEDED), EVENTS.time, until_s))
-    interactions = interactions_left(known.sort("time_s", "event_id", "user_id"))
-    return Dataset(name, interactions, _items(interactions, items, until_s))
+    interactions = interactions_of(drop(_until(events.read(NEEDED), EVENTS.time, until_s)))
+    return Dataset(name, interactions, items_of(interactions, items, until_s))
+
+
+def interactions_of(events: pl.DataFrame) -> pl.DataFrame:
+    """Return what was not taken back, by time, then by the id of the event.
+
+    Args:
+        events: the columns :data:`recsys.data.event_rows.NEEDED`; all of some users, for a user takes back
+            their own events alone.
+
+    Returns:
+        schema :data:`recsys.data.schema.INTERACTIONS`.
+    """
+    return interactions_left(events.sort("time_s", "event_id", "user_id"))
 
 
 def _until(rows: pl.DataFrame, time: str, until_s: float | None) -> pl.DataFrame:
     return rows if until_s is None else rows.filter(pl.col(time) <= until_s)
 
 
-def _items(interactions: pl.DataFrame, items: Snapshot | None, until_s: float | None) -> pl.DataFrame:
-    """Return the latest state of each item, by id."""
+def items_of(
+    interactions: pl.DataFrame, items: Snapshot | None, until_s: float | None = None
+) -> pl.DataFrame:
+    """Return the latest state of each item, by id, schema :data:`recsys.data.schema.ITEMS`.
+
+    Args:
+        interactions: their ``item_id`` are the catalogue when there is no other.
+        items: rows of :data:`CATALOGUE`; None: there is none.
+        until_s: Unix time; items are as they were then.
+    """
     if items is None:
         met = items_met(interactions).sort("item_id")
         rows = pl.DataFrame(schema=CATALOGUE.columns)

@@ -9,11 +9,13 @@ import polars as pl
 
 from recsys.core.durable import locked
 from recsys.core.errors import ConflictError, NotFoundError
+from recsys.data.event_rows import NEEDED
 from recsys.data.schema import Dataset
-from recsys.lake.dataset import dataset_of
+from recsys.lake.dataset import dataset_of, items_of
 from recsys.lake.delta import Delta
 from recsys.lake.layout import CATALOGUE, DAY, EVENTS, EXPOSURES, LAYOUTS, USERS, LakeConfig
 from recsys.lake.left import Left
+from recsys.lake.parts import items_in, read_part
 from recsys.lake.rows import EventTable, ExposureTable, ItemTable
 
 _LOCK = ".lock"
@@ -67,9 +69,34 @@ class Lake:
         """
         return self._delta(table).at().read(columns)
 
-    def files(self, table: str) -> pl.DataFrame:
+    def files(self, table: str, version: int | None = None) -> pl.DataFrame:
         """Return a row per file of a table; see :meth:`recsys.lake.delta.Snapshot.files`."""
-        return self._delta(table).at().files()
+        return self._delta(table).at(version).files()
+
+    def events_in(self, path: str, rows: slice) -> pl.DataFrame:
+        """Return some events, one file at a time, without those of people who left.
+
+        Whoever puts all events of a user together hands them to
+        :func:`recsys.lake.dataset.interactions_of`.
+
+        Args:
+            path: of a file, as :meth:`files` says.
+            rows: which of its rows (no step).
+
+        Raises:
+            DataFormatError: the file is gone or cannot be read.
+        """
+        return self._left.drop(read_part(path, NEEDED, EVENTS.columns, rows))
+
+    def catalogue(self, version: int | None = None, *, events: int | None = None) -> pl.DataFrame:
+        """Return the items, schema :data:`recsys.data.schema.ITEMS`, as they were at a version of theirs.
+
+        Without a table of items they are what the events of the version ``events`` speak of.
+        """
+        delta = self._deltas[CATALOGUE.name]
+        if delta.exists:
+            return items_of(pl.DataFrame(), delta.at(version))
+        return items_of(items_in(self.files(EVENTS.name, events)["path"].to_list()), None)
 
     def dataset(
         self,
