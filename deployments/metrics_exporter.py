@@ -2,7 +2,7 @@
 
 import logging
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -18,18 +18,18 @@ _PLAIN = "text/plain; charset=utf-8"
 
 
 @contextmanager
-def exporter(folder: Path, host: str, port: int) -> Iterator[int]:
+def exporter(figures: Callable[[], bytes], host: str, port: int) -> Iterator[int]:
     """Answer ``/metrics`` and ``/healthz`` while the block lasts; yield the port.
 
     Args:
-        folder: where the processes add up their figures; while it is not there the page is empty.
+        figures: the page as it is now: :func:`added_up` or :func:`as_written`.
         host: the address to listen at.
         port: 0 for any that is free.
 
     Raises:
         OSError: it cannot be listened there.
     """
-    with ThreadingHTTPServer((host, port), partial(_Handler, folder)) as server:
+    with ThreadingHTTPServer((host, port), partial(_Handler, figures)) as server:
         thread = Thread(target=server.serve_forever, name="exporter", daemon=True)
         thread.start()
         try:
@@ -39,11 +39,28 @@ def exporter(folder: Path, host: str, port: int) -> Iterator[int]:
             thread.join()
 
 
+def added_up(folder: Path) -> Callable[[], bytes]:
+    """Return what adds up the figures of all processes that share a folder; nothing while it is not there."""
+    return partial(page, folder)
+
+
+def as_written(file: Path) -> Callable[[], bytes]:
+    """Return what reads a page that one process writes whole; nothing while there is none."""
+
+    def figures() -> bytes:
+        try:
+            return file.read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    return figures
+
+
 class _Handler(BaseHTTPRequestHandler):
     timeout = 10.0  # whoever connects and says nothing
 
-    def __init__(self, folder: Path, *connection: object) -> None:
-        self._folder = folder
+    def __init__(self, figures: Callable[[], bytes], *connection: object) -> None:
+        self._page = figures
         super().__init__(*connection)  # type: ignore[arg-type]  # as socketserver hands them on
 
     def do_GET(self) -> None:
@@ -61,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer_with_figures(self) -> None:
         try:
-            figures = page(self._folder)
+            figures = self._page()
         except (OSError, RuntimeError, ValueError, struct.error) as error:
             _log.warning("a file of figures is not whole: %r", error)
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, b"a file of figures is not whole\n")

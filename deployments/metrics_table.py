@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.parser import text_string_to_metric_families
 
 from deployments import metrics
 from deployments.ingest_metrics import IngestMetrics
+from recsys.drift.compare import WindowVerdict
+from recsys.drift.journal import Memory
+from recsys.drift.metrics_text import metrics_text
 from recsys.streams.figures import IngestFigures
 
 BEGIN: Final = "<!-- the table: python -m deployments.metrics_table docs/metrics.md -->\n"
 END: Final = "<!-- end of the table -->\n"
 _OF_SEVERAL: Final = {"livesum": "sum", "livemax": "largest", "livemin": "smallest"}
+_BY_FEATURE: Final = frozenset({"alarmed", "divergence", "threshold"})
 
 
 class Described(NamedTuple):
@@ -38,7 +43,7 @@ def described() -> Iterator[Described]:
 
 
 def described_of_ingest() -> Iterator[Described]:
-    """Yield every metric of ``marquee ingest``; no dashboard shows them yet."""
+    """Yield every metric of ``marquee ingest``."""
     for shown in IngestMetrics(IngestFigures()).collect():
         name = f"{shown.name}_total" if shown.type == "counter" else shown.name
         yield Described(
@@ -46,10 +51,27 @@ def described_of_ingest() -> Iterator[Described]:
         )
 
 
+def described_of_drift() -> Iterator[Described]:
+    """Yield every metric of ``marquee drift watch``."""
+    verdict = WindowVerdict(window=0, begins_s=0.0, ends_s=0.0, n_events=0, n_users=0, features=())
+    for shown in text_string_to_metric_families(metrics_text(Memory(), verdict, looked_s=0.0)):
+        counts = shown.type == "counter"
+        labels = ("feature",) if shown.name.removeprefix("marquee_drift_") in _BY_FEATURE else ()
+        name = f"{shown.name}_total" if counts else shown.name
+        yield Described(name, shown.type, labels, "each its own", shown.documentation.removesuffix("."))
+
+
+def all_described() -> Iterator[Described]:
+    """Yield every metric: of the service, of ingest, of drift."""
+    yield from described()
+    yield from described_of_ingest()
+    yield from described_of_drift()
+
+
 def table() -> str:
     """Return the table in Markdown."""
     rows = ["| name | kind | labels | of several processes | what |", "| --- | --- | --- | --- | --- |"]
-    for name, kind, labels, routers, what in (*described(), *described_of_ingest()):
+    for name, kind, labels, routers, what in all_described():
         rows.append(f"| `{name}` | {kind} | {', '.join(labels)} | {routers} | {what} |")
     return "".join(f"{row}\n" for row in rows)
 

@@ -1,6 +1,6 @@
 """Bundles made on a schedule, and the test of a release, as values of the chart."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -8,6 +8,19 @@ from deployments.chart.kubernetes_values import ChartModel, Resources
 from deployments.chart.placement import Placement
 from recsys.training.refresh import RankerOf
 from recsys.training.two_stage import TrainingConfig
+
+
+class TrainingRayJob(ChartModel):
+    """A Ray cluster of its own for each training."""
+
+    enabled: bool
+    """Whether the schedule starts a RayJob; otherwise it trains itself."""
+    num_cpus: Annotated[int, Field(ge=1)] | None = None
+    """Whole cores that Ray counts; absent: what limits or requests say."""
+    kept_seconds: NonNegativeInt
+    """So long its cluster stays when it has ended."""
+    launcher: Resources
+    """Of the container that starts it and waits."""
 
 
 class Training(Placement):
@@ -35,6 +48,8 @@ class Training(Placement):
     """Whether a bundle that does worse than popularity is refused."""
     on_bad_row: Literal["fail", "skip"]
     """What to do about rows that cannot be read."""
+    ray_job: TrainingRayJob
+    """On a Ray cluster of its own."""
     deadline_seconds: PositiveInt
     """It is ended after so long."""
     retries: NonNegativeInt

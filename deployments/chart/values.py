@@ -15,6 +15,7 @@ from deployments.chart.kubernetes_values import (
     PodSecurity,
     Resources,
 )
+from deployments.chart.live_values import Drift, EventLog, Ingest
 from deployments.chart.network_values import Disruption, Ingress, NetworkPolicy, Route, ServiceValues
 from deployments.chart.placement import Placement
 from deployments.chart.ray_values import Ray
@@ -116,11 +117,13 @@ class ServiceAccounts(ChartModel):
     """In whose name pods talk to the API server."""
 
     create: bool
-    """False: ``ray`` and ``controller`` name accounts that are there."""
+    """False: ``ray``, ``controller`` and ``live`` name accounts that are there."""
     ray: str
     """Empty: ``<fullname>-ray``."""
     controller: str
     """Empty: ``<fullname>-controller``."""
+    live: str
+    """Of what starts trainings and takes canaries back; empty: ``<fullname>-live``."""
     annotations: Labels
     """For cloud identities."""
 
@@ -185,6 +188,8 @@ class ChartValues(ChartModel):
     """Pseudonyms."""
     privacy_key: PrivacyKey
     """Names behind the door."""
+    event_log: EventLog
+    """Events."""
     extra_env: tuple[EnvironmentVariable, ...]
     """Further environment variables of all that runs our image."""
     extra_env_from: tuple[EnvironmentSource, ...]
@@ -197,6 +202,10 @@ class ChartValues(ChartModel):
     """Figures."""
     training: Training
     """New bundles."""
+    ingest: Ingest
+    """Events into the lake."""
+    drift: Drift
+    """Whether the world has moved."""
     test: Test
     """``helm test``."""
     demo: Demo

@@ -3,13 +3,19 @@
 from pathlib import Path
 
 from deployments.dashboards.capacity import capacity
+from deployments.dashboards.live import live
 from deployments.dashboards.rollout import rollouts
 from deployments.dashboards.serving import serving
 
 
 def dashboard_files() -> dict[str, str]:
     """Return the content of every dashboard by the name of its file."""
-    return {"capacity.json": capacity(), "rollouts.json": rollouts(), "serving.json": serving()}
+    return {
+        "capacity.json": capacity(),
+        "live.json": live(),
+        "rollouts.json": rollouts(),
+        "serving.json": serving(),
+    }
 
 
 def write(folder: Path) -> None:

@@ -147,6 +147,7 @@ def watch(
     watcher = Watcher(journal, read_policy(policy), actions)
     config = CheckConfig(false_alarms_per_week=false_alarms, least_divergence=least)
     every_s, grace_s = duration_s("--every", every), duration_s("--grace", grace)
+    latest: WindowVerdict | None = None
     with journal.alone():
         watcher.finish()
         while True:
@@ -154,8 +155,9 @@ def watch(
             verdicts = _over(journal, reference, events, exposures, config, unix_clock() - grace_s)
             for alarm in watcher.take(reference.bundle, verdicts):
                 typer.echo(f"{date_of(alarm.at_s)} {alarm.action.value}: {alarm.sentence}")
-            latest = verdicts[-1] if verdicts else None
-            replace_durably(kept / METRICS_FILE, metrics_text(journal.read(), latest).encode())
+            latest = verdicts[-1] if verdicts else latest  # figures of it stay until the next one is over
+            text = metrics_text(journal.read(), latest, looked_s=unix_clock())
+            replace_durably(kept / METRICS_FILE, text.encode())
             if once:
                 return
             time.sleep(every_s)

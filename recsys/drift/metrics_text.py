@@ -8,14 +8,16 @@ from recsys.drift.journal import Memory
 METRICS_FILE = "metrics.prom"
 
 
-def metrics_text(memory: Memory, verdict: WindowVerdict | None) -> str:
+def metrics_text(memory: Memory, verdict: WindowVerdict | None, *, looked_s: float) -> str:
     """Return gauges of the latest window and counters of all.
 
     Args:
         memory: what was kept.
         verdict: of the latest window; None when there was none yet.
+        looked_s: Unix time of the look that this follows.
     """
     lines = [
+        *_family("marquee_drift_looked_seconds", "gauge", "Unix time of the latest look.", [("", looked_s)]),
         *_family("marquee_drift_windows_total", "counter", "Windows looked at.", [("", memory.n_windows)]),
         *_family("marquee_drift_alarms_total", "counter", "Alarms raised.", [("", memory.n_alarms)]),
         *_family(

@@ -72,6 +72,18 @@ def refreshed(values: str = f"0+60x{MINUTES}", **labels: str) -> Series:
     return series("refreshed_seconds", values, **labels)
 
 
+def dead_letters(values: str) -> Series:
+    return series("ingest_dead_letters_total", values, reason="malformed", pod="films-ingest")
+
+
+def looked(values: str) -> Series:
+    return series("drift_looked_seconds", values, pod="films-drift")
+
+
+def ingest(name: str, values: str, **labels: str) -> Series:
+    return series(f"ingest_{name}", values, pod="films-ingest", **labels)
+
+
 HEALTHY: Series = (
     requests(600)
     | requests(1, "422")
@@ -90,6 +102,14 @@ HEALTHY: Series = (
     | gauge("state_errors_total", 4, call="read")
     | gauge("entries_later", 0)
     | refreshed()
+    | gauge("ingest_behind_seconds", 2, pod="films-ingest")
+    | gauge("ingest_lag", 3, source="shop.events/0", pod="films-ingest")
+    | rising("ingest_commits_total", 30, pod="films-ingest")
+    | dead_letters("2x120")  # of last week
+    | series("ingest_troubles_total", "4x120", part="lake", pod="films-ingest")
+    | series("ingest_missing_total", "0x120", pod="films-ingest")
+    | gauge("drift_alarmed", 0, feature="tag", pod="films-drift")
+    | looked("0+60x120")
 )
 """A service with the small troubles that every service has."""
 
@@ -111,9 +131,25 @@ FIRES: dict[str, tuple[str, Series, set[str]]] = {
     "the controller is gone": ("MarqueeRolloutStuck", gauge("rollout_due_seconds", 60), set()),
     "the disk is full": ("MarqueeExposuresDropped", dropped("0x110 5x10"), set()),
     "the state is down": ("MarqueeStateErrors", rising("state_errors_total", 30, call="read"), set()),
-    "events wait": ("MarqueeStateErrors", gauge("entries_later", 1), set()),
+    "events wait for the state": ("MarqueeStateErrors", gauge("entries_later", 1), set()),
     "a router hangs": ("MarqueeMetricsStale", refreshed("0x120"), set()),
     "no pod is scraped any more": ("MarqueeMetricsStale", refreshed("0+60x90"), set()),
+    "events wait for ingest": ("MarqueeIngestBehind", ingest("behind_seconds", "600x120"), set()),
+    "a producer sends nonsense": ("MarqueeIngestDeadLetters", dead_letters("2x110 5x10"), set()),
+    "the lake has no room": (
+        "MarqueeIngestTroubles",
+        ingest("troubles_total", "0+4x120", part="lake"),
+        set(),
+    ),
+    "retention was faster": ("MarqueeIngestLost", ingest("missing_total", "0x100 9x20"), set()),
+    "ingest is gone": ("MarqueeIngestGone", ingest("commits_total", "0+30x90"), set()),
+    "tastes have shifted": (
+        "MarqueeDrift",
+        gauge("drift_alarmed", 1, feature="tag", pod="films-drift"),
+        set(),
+    ),
+    "the watcher hangs": ("MarqueeDriftSilent", looked("0x120"), set()),
+    "the watcher is gone": ("MarqueeDriftSilent", looked("0+60x90"), set()),
 }
 """What happens on top of a healthy service -> which alert fires, and which others may too."""
 
@@ -130,6 +166,16 @@ SILENT: dict[str, Series] = {
     "the rollout waits for data for half an hour": HEALTHY | gauge("rollout_due_seconds", 5_400),
     "there is no service": {},
     "exposures were dropped an hour ago": HEALTHY | dropped("0x50 5x70"),
+    "old events came, and none waits": HEALTHY
+    | ingest("behind_seconds", "9000x120")
+    | ingest("lag", "0x120", source="shop.events/0"),
+    "events waited for five minutes": HEALTHY | ingest("behind_seconds", "2x115 600x5"),
+    "a dead letter came an hour ago": HEALTHY | dead_letters("2x50 3x70"),
+    "redis was away for a minute": HEALTHY | ingest("troubles_total", "4x100 8x20", part="lake"),
+    "the watcher waits for a training": HEALTHY | looked("0+60x90 5400x30"),
+    "nothing of the live loop is installed": {
+        name: values for name, values in HEALTHY.items() if "_ingest_" not in name and "_drift_" not in name
+    },
     "one pod of two is gone": HEALTHY | refreshed("0+60x90", pod="films-worker-2"),
 }
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from deployments.metrics_exporter import exporter
+from deployments.metrics_exporter import added_up, as_written, exporter
 from deployments.metrics_files import MULTIPROCESS_VARIABLE, page
-from recsys.core.errors import UnavailableError
+from recsys.core.errors import FieldError, UnavailableError
 
 Start = Callable[[str], subprocess.Popen[str]]
 COUNTS = """
@@ -111,7 +111,7 @@ def test_files_that_are_new_or_not_there_yet_are_no_trouble(start: Start, tmp_pa
 
 def test_the_exporter_answers_what_it_is_for(start: Start, tmp_path: Path) -> None:
     start("EVENTS.labels('accepted').inc(3)")
-    with exporter(tmp_path, "127.0.0.1", 0) as port:
+    with exporter(added_up(tmp_path), "127.0.0.1", 0) as port:
         url = f"http://127.0.0.1:{port}"
         figures = httpx.get(f"{url}/metrics")
         assert figures.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -124,7 +124,7 @@ def test_a_broken_file_is_no_page_and_no_end(start: Start, tmp_path: Path) -> No
     start("EVENTS.labels('accepted').inc(3)")
     broken = tmp_path / "counter_1.db"
     broken.write_bytes(b"\x40\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00")
-    with exporter(tmp_path, "127.0.0.1", 0) as port:
+    with exporter(added_up(tmp_path), "127.0.0.1", 0) as port:
         assert httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 503
         broken.unlink()
         assert b"marquee_events_total" in httpx.get(f"http://127.0.0.1:{port}/metrics").content
@@ -146,8 +146,28 @@ def test_the_command_waits_for_the_folder_takes_no_part_and_ends_when_told(tmp_p
         assert process.wait(60.0) == 0
 
 
+def test_a_file_is_served_as_its_one_process_wrote_it_and_nothing_before_that(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.prom"
+    with exporter(as_written(file), "127.0.0.1", 0) as port:
+        assert httpx.get(f"http://127.0.0.1:{port}/metrics").content == b""
+        file.write_text("marquee_drift_alarms_total 3\n")
+        assert httpx.get(f"http://127.0.0.1:{port}/metrics").text == "marquee_drift_alarms_total 3\n"
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_folder_or_a_file_is_asked_for(both: bool, tmp_path: Path) -> None:
+    from deployments.cli.metrics import main
+
+    given = {"folder": tmp_path, "text": tmp_path / "metrics.prom"} if both else {}
+    with pytest.raises(FieldError, match="--folder, --text"):
+        main(**given, host="127.0.0.1", port=0)
+
+
 def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
     from deployments.cli.metrics import main
 
-    with exporter(tmp_path, "127.0.0.1", 0) as port, pytest.raises(UnavailableError, match=f"port {port}"):
+    with (
+        exporter(added_up(tmp_path), "127.0.0.1", 0) as port,
+        pytest.raises(UnavailableError, match=f"port {port}"),
+    ):
         main(folder=tmp_path, host="127.0.0.1", port=port)

@@ -8,20 +8,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import polars as pl
 import pytest
 import yaml
 
 from deployments.cli.serve import begin_traffic, graph_args
 from deployments.launcher import RunningGraph, running_graph
 from deployments.settings import GraphArgs
+from recsys.cli.drift import reference_of
+from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.ports import free_ports
+from recsys.data.events import Event, EventKind
+from recsys.data.schema import Dataset
+from recsys.drift.metrics_text import METRICS_FILE
+from recsys.eventlog.writer import EventLogWriter
 from recsys.rollout import transitions
 from recsys.rollout.desk import change
 from recsys.rollout.plan import RolloutPlan, Step
@@ -47,6 +54,7 @@ NOT_IN_GOOD_HEALTH = {
     'marquee_shed_total{kind="recommend"}': "there was room for all",
     'marquee_bundle_info{state="refused"}': "both bundles are good",
     "marquee_state_errors_total": "the user state was there all the time",
+    "marquee_ingest_troubles_total": "all was there that ingest asked for",
 }
 """What alerts look for and do not find here, and why; in tests/charts/test_alerts.py each of them happens."""
 
@@ -165,10 +173,55 @@ def rollout(args: GraphArgs, url: str, bundle: str) -> Iterator[None]:
 
 
 @contextmanager
-def scraped(graph: RunningGraph, ray: int, folder: Path) -> Iterator[Prometheus]:
-    """Run the exporter of a pod, and a Prometheus that scrapes it and Ray, with our alerts."""
+def live_loop(args: GraphArgs, home: Path, world: Dataset) -> Iterator[tuple[int, int]]:
+    """Run ingest on the graph's event log, and a watcher with its exporter; yield the ports of both."""
+    ingests, watches = free_ports(2)
+    past = home / "past"
+    write_past(past, args.registry, world)
+    ingest = ["--from", str(args.event_log), "--state", args.state_url, "--lake", str(home / "lake")]
+    watch = [
+        "--events",
+        str(past),
+        "--state",
+        str(home / "drift"),
+        "--every",
+        "1s",
+        "--registry",
+        args.registry,
+    ]
+    text = str(home / "drift" / METRICS_FILE)
+    with ExitStack() as stack:
+        stack.enter_context(process(*MARQUEE, "ingest", *ingest, "--metrics-port", str(ingests)))
+        stack.enter_context(process(*MARQUEE, "drift", "watch", "--every", "1s", *watch))
+        exporter = ("--host", "127.0.0.1", "--port", str(watches))
+        stack.enter_context(process(*MARQUEE, "metrics", "--text", text, *exporter))
+        yield ingests, watches
+
+
+def write_past(folder: Path, registry: str, world: Dataset) -> None:
+    """Write an event log of one day after the reference: what all of its people did, at their hours."""
+    until_s = reference_of(registry, "stable").profile.until_s
+    fields = ("user_id", "item_id", "value", "context")
+    rows = world.interactions.with_columns(until_s + pl.col("time_s") % SECONDS_PER_DAY)
+    with EventLogWriter(folder, "w") as writer:
+        writer.append_durably(
+            [
+                Event(
+                    event_id=f"e{number}",
+                    kind=EventKind(row["kind"]),
+                    time_s=row["time_s"],
+                    **{name: row[name] for name in fields if row.get(name) is not None},
+                )
+                for number, row in enumerate(rows.sort("time_s").iter_rows(named=True))
+            ]
+        )
+
+
+@contextmanager
+def scraped(graph: RunningGraph, others: Sequence[int], folder: Path) -> Iterator[Prometheus]:
+    """Run the exporter of a pod, and a Prometheus that scrapes it and others, with our alerts."""
     ours, own = free_ports(2)
-    targets = [f"127.0.0.1:{port}" for port in (ours, ray)]
+    targets = [f"127.0.0.1:{port}" for port in (ours, *others)]
     scrape = {"job_name": JOB, "static_configs": [{"targets": targets, "labels": LABELS}]}
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
@@ -195,7 +248,9 @@ def scraped(graph: RunningGraph, ray: int, folder: Path) -> Iterator[Prometheus]
 
 @pytest.fixture(scope="module")
 def prometheus(
-    trainer: Callable[[Path], Callable[[int], str]], tmp_path_factory: pytest.TempPathFactory
+    trainer: Callable[[Path], Callable[[int], str]],
+    simulated: Dataset,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Prometheus]:
     """Wait until whatever will ever be seen is there."""
     home = tmp_path_factory.mktemp("dashboards")
@@ -208,7 +263,8 @@ def prometheus(
         graph = stack.enter_context(running)
         stack.enter_context(rollout(args, graph.address, other))
         stack.enter_context(loaded(graph.address))
-        found = stack.enter_context(scraped(graph, ray, home))
+        live = stack.enter_context(live_loop(args, home, simulated))
+        found = stack.enter_context(scraped(graph, (ray, *live), home))
         wait_for_all(found)
         yield found
 
@@ -243,6 +299,8 @@ def test_every_line_of_a_panel_has_a_name(prometheus: Prometheus) -> None:
         ("capacity: Replicas missing A", 0.0),
         ("capacity: Pods A", 1.0),
         ("rollouts: Canary's share A", 0.5),
+        ("live: Dead letters A", 0.0),
+        ("live: Lost A", 0.0),
         ("rollouts: Blind A", 0.0),
         ("rollouts: Refused bundles A", 0.0),
         ("serving: Errors A", 0.0),

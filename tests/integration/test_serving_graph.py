@@ -23,7 +23,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from deployments.metrics_exporter import exporter
+from deployments.metrics_exporter import added_up, exporter
 from deployments.settings import ExposureSettings
 from loadtest.engine.result import Result
 from loadtest.engine.run import drive_closed, post
@@ -374,7 +374,7 @@ def test_a_replica_killed_under_load_costs_no_request(
 def test_a_killed_router_takes_its_gauges_along_and_leaves_its_counters(serving: Serving) -> None:
     folder = serving.graph.replica_logs.parents[3] / "metrics"  # of all processes of this machine
 
-    with exporter(folder, "127.0.0.1", 0) as port:
+    with exporter(added_up(folder), "127.0.0.1", 0) as port:
 
         def figure(name: str) -> float:
             page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30.0).text

@@ -41,6 +41,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- .Values.serviceAccounts.controller | default (printf "%s-controller" (include "marquee.fullname" .)) }}
 {{- end }}
 
+{{- define "marquee.account.live" -}}
+{{- .Values.serviceAccounts.live | default (printf "%s-live" (include "marquee.fullname" .)) }}
+{{- end }}
+
+{{- define "marquee.eventLog" -}}
+{{ .Values.eventLog.kafka | default "/data/events" }}
+{{- end }}
+
 {{- define "marquee.redis.address" -}}
 {{- if .Values.redis.enabled }}{{ include "marquee.fullname" . }}-redis:6379
 {{- else }}{{ required "redis.address: host:port of your Redis, for redis.enabled is false" .Values.redis.address }}{{ end }}
@@ -84,6 +92,9 @@ configmap://{{ .Release.Namespace }}/{{ include "marquee.traffic.name" . }}
 {{- with .Values.privacyKey.existingSecret }}
 - {name: MARQUEE_PRIVACY_KEY, value: /secrets/privacy/key}
 {{- end }}
+{{- with .Values.eventLog.existingSecret }}
+- {name: MARQUEE_KAFKA_PROPERTIES, value: /secrets/kafka/properties}
+{{- end }}
 {{- with .Values.redis.existingSecret }}
 - name: MARQUEE_STATE_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $.Values.redis.passwordKey }}}}
@@ -115,6 +126,9 @@ configmap://{{ .Release.Namespace }}/{{ include "marquee.traffic.name" . }}
 {{- if .Values.privacyKey.existingSecret }}
 - {name: privacy-key, mountPath: /secrets/privacy, readOnly: true}
 {{- end }}
+{{- if .Values.eventLog.existingSecret }}
+- {name: kafka, mountPath: /secrets/kafka, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{- define "marquee.volumes" -}}
@@ -136,6 +150,12 @@ configmap://{{ .Release.Namespace }}/{{ include "marquee.traffic.name" . }}
   secret:
     secretName: {{ . }}
     items: [{key: {{ $.Values.privacyKey.key }}, path: key}]
+{{- end }}
+{{- with .Values.eventLog.existingSecret }}
+- name: kafka
+  secret:
+    secretName: {{ . }}
+    items: [{key: {{ $.Values.eventLog.key }}, path: properties}]
 {{- end }}
 {{- end }}
 

@@ -23,5 +23,6 @@ asked, which `helm template` and a namespace that is still to be made are not: p
 {{- if .Values.redis.existingSecret }}{{ $_ := set $named "redis.existingSecret" .Values.redis.passwordKey }}{{ end }}
 {{- if .Values.exposuresKey.existingSecret }}{{ $_ := set $named "exposuresKey.existingSecret" .Values.exposuresKey.key }}{{ end }}
 {{- if .Values.privacyKey.existingSecret }}{{ $_ := set $named "privacyKey.existingSecret" .Values.privacyKey.key }}{{ end }}
+{{- if .Values.eventLog.existingSecret }}{{ $_ := set $named "eventLog.existingSecret" .Values.eventLog.key }}{{ end }}
 {{- toYaml $named }}
 {{- end }}

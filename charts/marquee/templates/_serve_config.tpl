@@ -13,7 +13,7 @@
 {{- $_ = set $serve "registry" (include "marquee.registry" .) }}
 {{- $_ = set $serve "traffic" (include "marquee.traffic.address" .) }}
 {{- $_ = set $serve "state_url" (include "marquee.redis.url" .) }}
-{{- $_ = set $serve "event_log" "/data/events" }}
+{{- $_ = set $serve "event_log" (include "marquee.eventLog" .) }}
 {{- $_ = set $serve "metrics" "/metrics" }}
 {{- $serve | toJson }}
 {{- end }}

@@ -13,11 +13,11 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deployments.dashboards.files import dashboard_files, write
 from deployments.dashboards.ray_metrics import RAY_METRICS
-from deployments.metrics_table import described
+from deployments.metrics_table import all_described
 
 CHART = Path(__file__).parents[3] / "charts" / "marquee" / "files"
 NAMES = sorted(dashboard_files())
-OURS = {one.name: one.kind for one in described()}
+OURS = {one.name: one.kind for one in all_described()}
 ALERTS = set(re.findall(r"- alert: (\w+)", (CHART / "alerts.yaml").read_text()))
 
 every_dashboard = pytest.mark.parametrize("name", NAMES)

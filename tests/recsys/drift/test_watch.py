@@ -115,9 +115,10 @@ def test_metrics_are_text_for_prometheus(tmp_path: Path) -> None:
     watcher = Watcher(Journal(tmp_path), CONFIG)
     windows = [verdict(0, over=True), verdict(1, over=True)]
     watcher.take("b1", windows)
-    lines = metrics_text(watcher.journal.read(), windows[-1]).splitlines()
+    lines = metrics_text(watcher.journal.read(), windows[-1], looked_s=9.5).splitlines()
+    assert "marquee_drift_looked_seconds 9.5" in lines
     assert "marquee_drift_windows_total 2" in lines
     assert "marquee_drift_alarms_total 1" in lines
     assert 'marquee_drift_alarmed{feature="tag"} 1' in lines
     assert 'marquee_drift_divergence{feature="tag"} 0.2' in lines
-    assert len([line for line in lines if line.startswith("# TYPE")]) == 6
+    assert len([line for line in lines if line.startswith("# TYPE")]) == 7
