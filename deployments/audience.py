@@ -30,6 +30,7 @@ def audience(questions: Sequence[Question], states: Sequence[UserState], showcas
         context_rows=np.array([catalogue.context_row(q.context) for q in questions], dtype=np.int16),
         extra_excluded=[_left_out(question, showcase) for question in questions],
         sessions=[_session(question) for question in questions],
+        n_learned=catalogue.n_learned,
     )
 
 

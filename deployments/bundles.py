@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from deployments.lane import BundleHolder
+from deployments.lane import BundleHolder, Overlaying
 from deployments.settings import GraphArgs
 from recsys.core.clock import monotonic_clock
 from recsys.ranking.matrix import FEATURE_SCHEMA
@@ -16,7 +16,11 @@ Part = TypeVar("Part")
 
 
 def holder_for(
-    args: GraphArgs, traffic: TrafficStore, lane: str, load: Callable[[BundleReader], Part]
+    args: GraphArgs,
+    traffic: TrafficStore,
+    lane: str,
+    load: Callable[[BundleReader], Part],
+    overlaying: Overlaying[Part] | None,
 ) -> BundleHolder[Part]:
     """Return what holds one part of a lane's bundle in this process, which opens ``traffic`` once for all."""
     registry = open_registry(args.registry)
@@ -27,4 +31,5 @@ def holder_for(
         traffic=traffic,
         clock=monotonic_clock,
         retry_refused_s=args.retry_refused_s,
+        overlaying=overlaying,
     )

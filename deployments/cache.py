@@ -58,6 +58,7 @@ class Key(NamedTuple):
     session: tuple[SessionItem, ...]
     shown: bytes  # hashes of the items of earlier pages
     explore: float = 0.0  # share of lists that explore: propensities hang on it
+    revision: int = 0  # of the catalogue
 
 
 def key_of(
@@ -100,6 +101,7 @@ def key_of(
         question.session,
         question.shown.tobytes(),
         explore,
+        showcase.revision,
     )
 
 

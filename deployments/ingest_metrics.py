@@ -28,6 +28,12 @@ class IngestMetrics(Collector):
         reasons = {reason.value: figures.poison[reason.value] for reason in Reason}
         yield from _counters(
             ("marquee_ingest_messages", "Messages by what became of them", "fate", figures.fates),
+            (
+                "marquee_ingest_overlaid",
+                "Changes of items by what the overlay made of them; full: left out",
+                "fate",
+                figures.overlaid,
+            ),
             ("marquee_ingest_dead_letters", "Messages that could not be used", "reason", reasons),
             ("marquee_ingest_troubles", "Tries that failed and were made again", "part", figures.troubles),
         )

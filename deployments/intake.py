@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from deployments.metrics import EVENTS, STATE_ERRORS
+from deployments.metrics import EVENT_EFFECT_SECONDS, EVENTS, STATE_ERRORS
+from recsys.core.clock import Clock, monotonic_clock
 from recsys.core.errors import UnavailableError
 from recsys.data.events import Event
 from recsys.eventlog.entry import Entry, Erasure
@@ -36,13 +37,18 @@ class Intake:
         log: where everything goes first.
         state: what the next answers are made from.
         deadline_s: how long the state may take before an event is acknowledged without it.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, log: DurableLog, state: UserStateStore, *, deadline_s: float) -> None:
+    def __init__(
+        self, log: DurableLog, state: UserStateStore, *, deadline_s: float, clock: Clock = monotonic_clock
+    ) -> None:
+        self._clock = clock
         self._log = log
         self._state = state
         self._deadline_s = deadline_s
-        self._later: deque[Entry] = deque(maxlen=_MAX_LATER)  # the log has them all: replay finds the rest
+        # with when each came; the log has them all: replay finds the rest
+        self._later: deque[tuple[float, Entry]] = deque(maxlen=_MAX_LATER)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="state-writes")  # in order
 
     async def take(self, events: Sequence[Event]) -> list[str]:
@@ -51,10 +57,16 @@ class Intake:
         Raises:
             UnavailableError: they are not known to be on the disk: send them again.
         """
+        since_s = self._clock()
         await self._log.append_soon(events)
         fates = await self._now_or_later(
-            events, lambda: [str(fate) for fate in self._state.apply(events)], [LATER] * len(events)
+            events,
+            lambda: [str(fate) for fate in self._state.apply(events)],
+            [LATER] * len(events),
+            since_s,
         )
+        if LATER not in fates:
+            EVENT_EFFECT_SECONDS.observe(self._clock() - since_s)
         for fate in fates:
             EVENTS.labels(fate).inc()
         return fates
@@ -69,6 +81,7 @@ class Intake:
         Raises:
             UnavailableError: the erasure is not known to be on the disk: ask again.
         """
+        since_s = self._clock()
         erasures = [Erasure(user_id=name, at_s=at_s) for name in names]
         await self._log.append_soon(erasures)
 
@@ -77,7 +90,7 @@ class Intake:
                 self._state.erase(name, at_s)
             return "erased"
 
-        return await self._now_or_later(erasures, erase, LATER)
+        return await self._now_or_later(erasures, erase, LATER, since_s)
 
     @property
     def n_later(self) -> int:
@@ -87,13 +100,14 @@ class Intake:
     async def catch_up(self) -> None:
         """Apply what waits; UnavailableError is swallowed, for it goes on waiting then."""
         while self._later:
-            entry = self._later[0]
+            since_s, entry = self._later[0]
             try:
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._apply_one, entry)
             except UnavailableError as error:
                 _log.warning("%d entries wait for the user state: %s", len(self._later), error)
                 return
             self._later.popleft()
+            EVENT_EFFECT_SECONDS.observe(self._clock() - since_s)
 
     def close(self) -> None:
         """Let the thread end; what waits is in the log."""
@@ -106,7 +120,7 @@ class Intake:
             self._state.apply([entry])
 
     async def _now_or_later(
-        self, entries: Sequence[Entry], apply: Callable[[], Result], otherwise: Result
+        self, entries: Sequence[Entry], apply: Callable[[], Result], otherwise: Result, since_s: float
     ) -> Result:
         """Apply entries in the thread; when that fails or is late they wait (twice changes nothing)."""
         call = asyncio.get_running_loop().run_in_executor(self._thread, apply)
@@ -115,5 +129,5 @@ class Intake:
         except (UnavailableError, TimeoutError) as error:
             STATE_ERRORS.labels("write").inc()
             _log.warning("the user state missed %d entries: %s", len(entries), error)
-            self._later.extend(entries)
+            self._later.extend((since_s, entry) for entry in entries)
             return otherwise

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
+from polars.exceptions import PolarsError
+
 from deployments.wire.address import Address
 from recsys.core.clock import Clock
 from recsys.core.errors import RecsysError, UnavailableError
+from recsys.overlay.overlay import NOTHING, Overlay
 from recsys.registry.bundle import BundleReader
 from recsys.rollout.traffic_store import TrafficStore
 
@@ -18,7 +21,7 @@ _LOADED_AT_MOST = 2  # the wanted one, and the one that callers may still name
 
 Part = TypeVar("Part")
 
-_UNLOADABLE = (RecsysError, OSError, ValueError, LookupError, TypeError)
+_UNLOADABLE = (RecsysError, OSError, ValueError, LookupError, TypeError, PolarsError)
 """What reading a bundle raises when it is not what this program writes."""
 
 
@@ -45,6 +48,15 @@ class Holding:
     refused: Mapping[str, str]  # bundle -> why
     pid: int
     address: Address | None = None  # where routers call it by wire
+    overlay: int = 0  # version of the catalogue overlay that it serves by
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaying(Generic[Part]):
+    """How the parts of a process follow the catalogue."""
+
+    overlay: Callable[[], Overlay]  # what is known now
+    overlaid: Callable[[BundleReader, Part, Overlay], Part]  # a part as the catalogue is now
 
 
 class BundleHolder(Generic[Part]):
@@ -57,6 +69,7 @@ class BundleHolder(Generic[Part]):
         traffic: says what is wanted.
         clock: monotonic seconds.
         retry_refused_s: after so long a refused bundle is looked at again.
+        overlaying: how parts follow the catalogue; None: they stay as their bundle has them.
     """
 
     def __init__(
@@ -68,6 +81,7 @@ class BundleHolder(Generic[Part]):
         traffic: TrafficStore,
         clock: Clock,
         retry_refused_s: float,
+        overlaying: Overlaying[Part] | None = None,
     ) -> None:
         self.lane = lane
         self._load = load
@@ -80,6 +94,9 @@ class BundleHolder(Generic[Part]):
         self._wanted: str | None = None
         self._asked_for: str | None = None  # a caller still names it though nobody wants it any more
         self._loaded: dict[str, Part] = {}
+        self._overlaying = overlaying
+        self._plain: dict[str, tuple[BundleReader, Part]] = {}  # as their bundles have them
+        self._overlay = self._tried = NOTHING  # that the loaded ones are made by, or that they could not be
         self._refused: dict[str, tuple[str, float]] = {}  # bundle -> why, when to look again
 
     def refresh(self) -> None:
@@ -89,6 +106,7 @@ class BundleHolder(Generic[Part]):
             if bundle is not None and bundle not in self._loaded:
                 self._try(bundle)
         self._asked_for = None
+        self._follow_overlay()
 
     def get(self, bundle: str) -> Part:
         """Return the part of a bundle.
@@ -105,7 +123,9 @@ class BundleHolder(Generic[Part]):
     def holding(self) -> Holding:
         """Say what is held here."""
         refused = {bundle: why for bundle, (why, _) in self._refused.items()}
-        return Holding(self.lane, self._wanted, tuple(self._loaded), refused, os.getpid())
+        return Holding(
+            self.lane, self._wanted, tuple(self._loaded), refused, os.getpid(), overlay=self._overlay.version
+        )
 
     def _read_document(self) -> None:
         try:
@@ -125,22 +145,60 @@ class BundleHolder(Generic[Part]):
         if bundle in self._refused and self._clock() < self._refused[bundle][1]:
             return
         try:
-            part = self._load(self._open(bundle))
+            reader = self._open(bundle)
+            plain = part = self._load(reader)
         except _UNLOADABLE as error:
             self._refused[bundle] = (str(error), self._clock() + self._retry_refused_s)
             _log.warning("lane %s refuses a bundle and keeps what it has: %s", self.lane, error)
             return
         self._refused.pop(bundle, None)
+        try:
+            part = self._by_overlay(reader, plain, self._overlay)
+        except _UNLOADABLE as error:
+            _log.warning("lane %s serves bundle %s by its own catalogue: %s", self.lane, bundle, error)
         kept = list(self._loaded.items())[1 - _LOADED_AT_MOST :]
         self._loaded = {**dict(kept), bundle: part}  # one assignment: callers see all of it or nothing
+        self._plain = {name: self._plain[name] for name, _ in kept} | {bundle: (reader, plain)}
         _log.info("lane %s holds bundle %s", self.lane, bundle)
+
+    def _follow_overlay(self) -> None:
+        """Make the loaded parts anew when the catalogue has changed; what was held stays until then."""
+        if self._overlaying is None or (overlay := self._overlaying.overlay()) is self._tried:
+            return
+        self._tried = overlay
+        try:
+            self._loaded = {
+                bundle: self._by_overlay(reader, plain, overlay)
+                for bundle, (reader, plain) in self._plain.items()
+            }
+        except _UNLOADABLE as error:
+            _log.warning("lane %s keeps the catalogue that it has: %s", self.lane, error)
+        else:
+            self._overlay = overlay
+
+    def _by_overlay(self, reader: BundleReader, plain: Part, overlay: Overlay) -> Part:
+        if self._overlaying is None or not overlay.items:
+            return plain
+        return self._overlaying.overlaid(reader, plain, overlay)
 
 
 class Following:
-    """A thread that refreshes holders every ``poll_s`` seconds; the first time before it returns."""
+    """A thread that refreshes holders every ``poll_s`` seconds; the first time before it returns.
 
-    def __init__(self, holders: Iterable[BundleHolder[Part]], poll_s: float) -> None:
+    Args:
+        holders: what is refreshed.
+        poll_s: how often.
+        first: done before them each time.
+    """
+
+    def __init__(
+        self,
+        holders: Iterable[BundleHolder[Part]],
+        poll_s: float,
+        first: Callable[[], object] = lambda: None,
+    ) -> None:
         self._holders = tuple(holders)
+        self._first = first
         self._poll_s = poll_s
         self._stopped = threading.Event()
         self._refresh()
@@ -163,5 +221,6 @@ class Following:
             self._refresh()
 
     def _refresh(self) -> None:
+        self._first()
         for holder in self._holders:
             holder.refresh()

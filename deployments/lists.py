@@ -12,7 +12,7 @@ from deployments.question import Answer, Degradation, Exploration, Question, Sho
 from deployments.reasons import reason
 from deployments.showcase import Rows, Showcase
 from deployments.traffic import Routed
-from recsys.features.users import UserBatch
+from recsys.features.users import NO_ITEM, UserBatch
 from recsys.recall.candidates import Candidates
 
 _FILLED_FROM = "popularity"
@@ -59,6 +59,18 @@ def ranked_lists(
         for place, listed in zip(asking, part, strict=True):
             shown[place] = listed
     return shown
+
+
+def as_known(showcase: Showcase, candidates: Candidates) -> Candidates:
+    """Return candidates without those that this router does not know, or knows to be gone.
+
+    Recall follows the catalogue by itself, and may be a moment ahead or behind.
+    """
+    candidates = candidates.below(showcase.catalogue.n_items)
+    if showcase.revision == 0:
+        return candidates
+    shown = (candidates.item_rows >= 0) & showcase.catalogue.available[candidates.item_rows]
+    return Candidates(np.where(shown, candidates.item_rows, np.int32(NO_ITEM)), candidates.source_ranks)
 
 
 def popular_list(showcase: Showcase, question: Question, hidden: Rows) -> Listed:

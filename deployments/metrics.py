@@ -10,6 +10,7 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _DIGITS = (1, 1.5, 2, 3, 5, 7)
 _COMPARED_SECONDS = tuple(round(digit * unit, 4) for unit in (0.001, 0.01, 0.1, 1.0) for digit in _DIGITS)
 """Finer, for quantiles of one arm are compared with those of another."""
+_EFFECT_SECONDS = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 REQUESTS = Counter("marquee_requests", "Requests answered", ["route", "status"])
@@ -140,6 +141,36 @@ EXPECTED_WAIT_SECONDS = Gauge(
     "marquee_expected_wait_seconds",
     "How long a recommendation asked for now would take; in the slowest router",
     multiprocess_mode="livemax",
+)
+CATALOGUE_ITEMS = Gauge(
+    "marquee_catalogue_overlay_items",
+    "Items of which the overlay tells; it refuses more than it has room for",
+    multiprocess_mode="livemax",
+)
+CATALOGUE_VERSION = Gauge(
+    "marquee_catalogue_overlay_version",
+    "Version of the overlay in force; of several routers the oldest",
+    multiprocess_mode="livemin",
+)
+CATALOGUE_READ_SECONDS = Gauge(
+    "marquee_catalogue_overlay_read_seconds",
+    "Unix time at which the overlay was last read without trouble; of several routers the earliest",
+    multiprocess_mode="livemin",
+)
+CATALOGUE_UNKNOWN = Gauge(
+    "marquee_catalogue_unknown_items",
+    "Items that the overlay says are gone and that the bundle never had: nothing to do",
+    multiprocess_mode="livemax",
+)
+CATALOGUE_EFFECT_SECONDS = Histogram(
+    "marquee_catalogue_effect_seconds",
+    "From a catalogue change's acceptance until all that this router asks serve by it; once per router",
+    buckets=_EFFECT_SECONDS,
+)
+EVENT_EFFECT_SECONDS = Histogram(
+    "marquee_event_effect_seconds",
+    "From a call of POST /events until its events are in the user state that the next answers are made from",
+    buckets=(*_SECONDS, 10.0, 60.0, 600.0),
 )
 REFRESHED_SECONDS = Gauge(
     "marquee_refreshed_seconds",

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.overlaid import ranking_by
 from deployments.settings import GraphArgs
 from deployments.stage_replica import StageReplica
 from recsys.features.users import UserBatch
@@ -15,7 +16,7 @@ class RankingReplica(StageReplica[RankingStage]):
     """Scores candidates of batches of users with the bundle that the caller names."""
 
     def __init__(self, args: GraphArgs, lane: str) -> None:
-        super().__init__(args, "ranking", lane, _loaded, args.ranking, {"rank": self.rank})
+        super().__init__(args, "ranking", lane, _loaded, args.ranking, {"rank": self.rank}, ranking_by)
 
     async def rank(self, bundle: str, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]:
         """Return the score of each candidate, shape (users, candidates), -inf where padded.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from deployments.overlaid import recall_maker
 from deployments.settings import GraphArgs
 from deployments.stage_replica import StageReplica
 from recsys.features.users import UserBatch
@@ -15,7 +16,9 @@ class RecallReplica(StageReplica[RecallStage]):
     """Names candidates for batches of users with the bundle that the caller names."""
 
     def __init__(self, args: GraphArgs, lane: str) -> None:
-        super().__init__(args, "recall", lane, _loaded, args.recall, {"recall": self.recall})
+        methods = {"recall": self.recall}
+        overlaid = recall_maker(args.catalogue.share)
+        super().__init__(args, "recall", lane, _loaded, args.recall, methods, overlaid)
 
     async def recall(
         self, bundle: str, users: UserBatch, n: int, filters: Sequence[Filters | None] | None

@@ -27,10 +27,11 @@ from deployments.gate import Gate
 from deployments.handles import ServeHandle
 from deployments.ingress import make_app
 from deployments.intake import Intake
-from deployments.lane import Following
+from deployments.lane import Following, Overlaying
 from deployments.lists import ranked_lists
 from deployments.logs import log_with_serve
 from deployments.metrics_files import stay_alive
+from deployments.overlaid import Effects, follow_catalogue, show_catalogue, showcase_by
 from deployments.question import Question
 from deployments.ranking import RankingReplica
 from deployments.recall import RecallReplica
@@ -70,7 +71,9 @@ class RouterReplica:
         writer_id = f"{socket.gethostname()[:40]}-{os.getpid()}"
         drain = DrainRate(monotonic_clock)
         store = open_traffic_store(args.traffic)
-        holders = {lane: holder_for(args, store, lane, _loaded) for lane in args.lanes}
+        catalogue = follow_catalogue(args)
+        overlaying = None if catalogue is None else Overlaying(lambda: catalogue.in_force, showcase_by)
+        holders = {lane: holder_for(args, store, lane, _loaded, overlaying) for lane in args.lanes}
         stages = {lane: _stages(recall[lane], ranking[lane]) for lane in args.lanes}
         door = open_door(args.privacy, args.event_log)
         traffic = TrafficFollower(store, holders, stages, door)
@@ -97,7 +100,10 @@ class RouterReplica:
         self._service = Service(
             router, intake, traffic, args.limits, unix_clock, monotonic_clock, rooms, door
         )
-        self._following = Following(holders.values(), args.poll_s)
+        self._catalogue, self._effects = catalogue, Effects()
+        self._following = Following(
+            holders.values(), args.poll_s, first=(lambda: None) if catalogue is None else catalogue.refresh
+        )
         traffic.read()
         collect_seldom()
         self._alive = None if args.metrics is None else stay_alive(args.metrics)
@@ -133,7 +139,10 @@ class RouterReplica:
 
     async def _look(self, poll_s: float) -> None:
         while True:
-            await self._service.traffic.look()
+            traffic = self._service.traffic
+            await traffic.look()
+            if self._catalogue is not None:
+                self._effects.look(self._catalogue.in_force, traffic.serving())
             await asyncio.sleep(poll_s)
 
     async def _keep_up(self, poll_s: float) -> None:
@@ -146,6 +155,8 @@ class RouterReplica:
         """Keep the gauges up to date; by itself, for a user state that is down is waited for."""
         while True:
             self._service.show()
+            if self._catalogue is not None:
+                show_catalogue(self._catalogue)
             await asyncio.sleep(poll_s)
 
 

@@ -17,7 +17,7 @@ from deployments.exploring import share_of
 from deployments.exposures import Exposures
 from deployments.guard import Guard
 from deployments.interleaving import Interleaver
-from deployments.lists import answer_of, hidden_from, popular_list, ranked_lists
+from deployments.lists import answer_of, as_known, hidden_from, popular_list, ranked_lists
 from deployments.metrics import BATCH_SIZE, DEGRADED, STATE_ERRORS
 from deployments.overload_settings import OverloadSettings, WhenFull
 from deployments.question import Answer, Degradation, Question
@@ -199,9 +199,9 @@ class Router:
         found: Round,
     ) -> None:
         """Compute what the cache did not have."""
-        parts: dict[str, list[int]] = {}  # of more than one bundle only while the lane changes it
+        parts: dict[int, list[int]] = {}  # of more than one only while the lane changes bundle or catalogue
         for place in found.to_compute:
-            parts.setdefault(asked[place].route.showcase.bundle, []).append(place)
+            parts.setdefault(id(asked[place].route.showcase), []).append(place)
         for own in parts.values():
             part = await self._computed(
                 lane, [asked[place] for place in own], [states[place] for place in own], unread
@@ -311,6 +311,7 @@ class Router:
             ]
         else:
             explore = [share_of(one) for one in asked]
+            candidates = as_known(showcase, candidates)
             listed = ranked_lists(showcase, questions, users, candidates, scores, explore)
         count_answers(asked, listed, missing)
         return [answer_of(one, made, said) for one, made, said in zip(asked, listed, missing, strict=True)]

@@ -136,6 +136,21 @@ class CacheSettings(FrozenModel):
     """About what they may take in memory."""
 
 
+class CatalogueSettings(FrozenModel):
+    """How changes of the catalogue reach what is served, before a bundle knows of them."""
+
+    enabled: bool = True
+    """False: items stay as the bundle has them."""
+
+    every_s: PositiveFloat = 5.0
+    """Changes that come one after another are let in together, so often at most: each time empties the cache
+    of lists. The first after a quiet time counts at once."""
+
+    share: float = Field(default=0.05, gt=0.0, le=0.5)
+    """Of the candidates of every user, for items that no model knows yet. Where there are none, nothing is
+    kept free."""
+
+
 class GraphArgs(FrozenModel):
     """What the graph is built from; Ray Serve hands the ``args`` of a Serve config to this model."""
 
@@ -192,6 +207,9 @@ class GraphArgs(FrozenModel):
 
     exposures: ExposureSettings = ExposureSettings()
     """Per router."""
+
+    catalogue: CatalogueSettings = CatalogueSettings()
+    """Per process; the overlay lies beside the user state."""
 
     privacy: PrivacySettings = PrivacySettings()
     """Per router, and the same for all."""

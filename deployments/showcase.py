@@ -29,6 +29,7 @@ class Showcase:
     packed_hashes: bytes  # what a cursor keeps of each item, one after another
     sorted_hashes: Hashes  # shape (items,): the same as numbers, rising
     hash_order: NDArray[np.intp]  # shape (items,): the rows they belong to
+    revision: int = 0  # version of the catalogue overlay that it was made by; 0: as the bundle has it
 
     @classmethod
     def load(cls, reader: BundleReader) -> Self:

@@ -12,11 +12,13 @@ from deployments.autoscaling.demand import stage_report
 from deployments.bundles import holder_for
 from deployments.faults import Faults
 from deployments.garbage import collect_seldom
-from deployments.lane import Following, Holding
+from deployments.lane import Following, Holding, Overlaying
 from deployments.logs import log_with_serve
+from deployments.overlaid import follow_catalogue
 from deployments.settings import GraphArgs, Replicas
 from deployments.traffic_stores import open_traffic_store
 from deployments.wire.listener import Listener, Method
+from recsys.overlay.overlay import Overlay
 from recsys.registry.bundle import BundleReader
 
 Part = TypeVar("Part")
@@ -32,6 +34,7 @@ class StageReplica(Generic[Part]):
         load: reads the part that is needed here.
         replicas: how many calls one may have.
         methods: what routers may call by wire, besides ``holding``.
+        overlaid: makes the part anew when the catalogue changes.
     """
 
     def __init__(
@@ -42,12 +45,17 @@ class StageReplica(Generic[Part]):
         load: Callable[[BundleReader], Part],
         replicas: Replicas,
         methods: Mapping[str, Method],
+        overlaid: Callable[[BundleReader, Part, Overlay], Part],
     ) -> None:
         log_with_serve()
-        self._holder = holder_for(args, open_traffic_store(args.traffic), lane, load)
+        catalogue = follow_catalogue(args)
+        overlaying = None if catalogue is None else Overlaying(lambda: catalogue.in_force, overlaid)
+        self._holder = holder_for(args, open_traffic_store(args.traffic), lane, load, overlaying)
         self._served = 0
         self._faults = Faults(stage, args.faults, Random())
-        self._following = Following([self._holder], args.poll_s)
+        self._following = Following(
+            [self._holder], args.poll_s, first=(lambda: None) if catalogue is None else catalogue.refresh
+        )
         self._listener = Listener(
             {**methods, "holding": self.holding},
             host=_own_node_ip(),

@@ -131,11 +131,16 @@ def take_over(
     }
     same = now is not None and now.document.version == wanted.version
     if used <= ready.keys():
-        return now if same and before.keys() == ready.keys() else InForce(wanted, ready)
+        return now if same and _are_same(before, ready) else InForce(wanted, ready)
     usable = {lane: own[lane] for lane in used & own.keys()}
     if usable and (now is None or (same and len(usable) > len(before))):
         return InForce(wanted, usable)
     return now
+
+
+def _are_same(before: Mapping[str, Showcase], ready: Mapping[str, Showcase]) -> bool:
+    """Tell whether nothing has changed, the catalogue neither."""
+    return before.keys() == ready.keys() and all(before[lane] is found for lane, found in ready.items())
 
 
 def _all_hold(holdings: Sequence[Holding], bundle: str | None) -> bool:
@@ -205,6 +210,12 @@ class TrafficFollower:
             self._trouble = None
             self._wanted = self._wanted if document is None else self._door.document(document)
         self._decide()
+
+    def serving(self) -> list[Holding]:
+        """Return what this router and the replicas of the lanes in force hold, as far as they say."""
+        lanes = () if self._in_force is None else self._in_force.lanes
+        found = [self._holders[lane].holding() for lane in lanes]
+        return found + [holding for lane in lanes for holding in self._holdings.get(lane, ())]
 
     def heard(self, lane: str) -> Sequence[Holding]:
         """Return what the replicas of a lane held when they last said so; nothing when that was long ago.

@@ -12,9 +12,10 @@ import typer
 from rich.console import Console
 
 from deployments.ingest_metrics import ingest_metrics
-from recsys.cli.places import events_at_home, home
+from recsys.cli.places import events_at_home, home, state_at_home
 from recsys.core.clock import monotonic_clock
 from recsys.lake.open import open_lake
+from recsys.overlay.open import open_overlay
 from recsys.state.open import open_user_state
 from recsys.streams.ingest import Ingest, IngestConfig
 from recsys.streams.message import Judgement
@@ -81,7 +82,9 @@ def main(
     place = source or str(events_at_home())
     console = Console(stderr=True)
     with ExitStack() as stack:
-        store = stack.enter_context(open_user_state(state or f"sqlite:///{(home() / 'state.db').absolute()}"))
+        state_url = state or state_at_home()
+        store = stack.enter_context(open_user_state(state_url))
+        overlay = stack.enter_context(open_overlay(state_url))
         reading = open_reading(
             place,
             tables,
@@ -97,6 +100,7 @@ def main(
             store,
             tables,
             reading.letters,
+            overlay=overlay,
             config=IngestConfig(
                 batch_size=batch_size, batch_s=batch_s, judgement=Judgement(max_ahead_s=max_ahead_s)
             ),

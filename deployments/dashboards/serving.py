@@ -21,7 +21,7 @@ _SHOWN = 'arm!="shadow"'
 
 def serving() -> str:
     """Return the dashboard."""
-    rows = (_now(), _requests(), _latency(), _missing(), _cache(), _overload(), _state())
+    rows = (_now(), _requests(), _latency(), _missing(), _cache(), _overload(), _state(), _catalogue())
     return dashboard(
         "serving", "marquee-serving", "What users get, how fast, and what they do without.", rows
     )
@@ -276,3 +276,46 @@ def _state() -> Row:
             ),
         ),
     )
+
+
+def _catalogue() -> Row:
+    stale = f"time() - ({smallest('marquee_catalogue_overlay_read_seconds')} > 0)"
+    return Row(
+        "Catalogue, and how soon things have an effect",
+        (
+            lines(
+                "From a catalogue change to its effect",
+                "Until all replicas that a router asks serve by it; once per router.",
+                "s",
+                *(_until("marquee_catalogue_effect_seconds", q) for q in (0.5, 0.99)),
+                width=6,
+            ),
+            lines(
+                "From an event to its effect",
+                "Until it is in the user state, which the next answers are made from.",
+                "s",
+                *(_until("marquee_event_effect_seconds", q) for q in (0.5, 0.99)),
+                width=6,
+            ),
+            lines(
+                "Items that changed since the bundle",
+                "Held by the overlay, 10,000 at most (marquee catalogue prune). Unknown: gone, never known.",
+                "short",
+                Query(largest("marquee_catalogue_overlay_items"), "held"),
+                Query(largest("marquee_catalogue_unknown_items"), "unknown"),
+                Query(smallest("marquee_catalogue_overlay_version"), "version, the oldest"),
+                width=6,
+            ),
+            lines(
+                "Age of the catalogue overlay",
+                "Since it was last read without trouble; what was read then stays in force.",
+                "s",
+                Query(stale, "oldest"),
+                width=6,
+            ),
+        ),
+    )
+
+
+def _until(histogram: str, q: float) -> Query:
+    return Query(quantile(q, histogram), f"p{q * 100:g}")

@@ -30,6 +30,11 @@ def lake_at_home() -> Path:
     return home() / "lake"
 
 
+def state_at_home() -> str:
+    """Return the url of the user state."""
+    return f"sqlite:///{(home() / 'state.db').absolute()}"
+
+
 def home() -> Path:
     """Return the folder that everything is kept in unless something else is said."""
     return Path(os.environ.get(HOME) or _USUAL)

@@ -13,7 +13,7 @@ from recsys.cli.places import (
     RegistryOption,
     events_at_home,
     exposures_at_home,
-    home,
+    state_at_home,
 )
 from recsys.core.clock import unix_clock
 from recsys.core.errors import DataFormatError, FieldError, UnavailableError
@@ -40,7 +40,7 @@ WhoArgument = Annotated[
 StateOption = Annotated[
     str,
     typer.Option(
-        default_factory=lambda: f"sqlite:///{(home() / 'state.db').absolute()}",
+        default_factory=state_at_home,
         show_default="state.db at home",
         help="User state, as for marquee serve.",
     ),

@@ -1,6 +1,6 @@
 """Positive interactions as arrays: users one after another, each in order of time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -17,6 +17,18 @@ class Vocabulary:
     def __init__(self, ids: Sequence[str]) -> None:
         self.ids: tuple[str, ...] = tuple(ids)
         self._row_of = {identifier: row for row, identifier in enumerate(self.ids)}
+
+    def extended(self, added: Mapping[int, str], length: int) -> "Vocabulary":
+        """Return a vocabulary with more rows behind those of this one; rows without an id are nobody's.
+
+        Args:
+            added: row -> id, each row not below ``len(self)``, each id new.
+            length: rows there are then.
+        """
+        made = Vocabulary(())
+        made.ids = (*self.ids, *(added.get(row, "") for row in range(len(self.ids), length)))
+        made._row_of = self._row_of | {identifier: row for row, identifier in added.items()}
+        return made
 
     def __len__(self) -> int:
         return len(self.ids)

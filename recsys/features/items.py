@@ -63,7 +63,7 @@ def fit_items(items: pl.DataFrame, *, max_tags: int = 128) -> ItemTable:
     """
     creators = (items["creator_id"].rank("dense").cast(pl.Int32()) - 1).fill_null(-1)  # in order of their ids
     return ItemTable(
-        _tag_vectors(items, max_tags),
+        TagWeights.of(items, max_tags).vectors(items),
         creators.to_numpy().astype(np.int32),
         items["published_s"].fill_null(float("nan")).to_numpy().astype(np.float64),
         items["duration_s"].fill_null(float("nan")).to_numpy().astype(np.float32),
@@ -71,18 +71,45 @@ def fit_items(items: pl.DataFrame, *, max_tags: int = 128) -> ItemTable:
     )
 
 
-def _tag_vectors(items: pl.DataFrame, max_tags: int) -> NDArray[np.float32]:
-    pairs = (
+@dataclass(frozen=True, slots=True)
+class TagWeights:
+    """Which tags count, and how much: the columns of the tag vectors of one catalogue."""
+
+    weights: pl.DataFrame  # tag, column, weight (inverse document frequency)
+
+    @classmethod
+    def of(cls, items: pl.DataFrame, max_tags: int) -> Self:
+        """Weigh the tags of a catalogue.
+
+        Args:
+            items: schema :data:`recsys.data.schema.ITEMS`.
+            max_tags: only the most frequent tags count.
+        """
+        counts = _tags(items).group_by("tag").len().sort(["len", "tag"], descending=[True, False])
+        counts = counts.head(max_tags)
+        rarity = np.log((1 + items.height) / (1 + counts["len"].to_numpy())) + 0.1
+        columns = pl.int_range(pl.len(), dtype=pl.Int64()).alias("column")
+        return cls(counts.select("tag", columns, weight=pl.Series(rarity, dtype=pl.Float64())))
+
+    def vectors(self, items: pl.DataFrame) -> NDArray[np.float32]:
+        """Return the tag vectors of items, shape (items, max(1, tags)); tags that do not count are left out.
+
+        Args:
+            items: ``tags`` of each; they need not be those that were weighed.
+        """
+        pairs = _tags(items).join(self.weights, on="tag", how="inner")
+        vectors = np.zeros((items.height, max(1, self.weights.height)), dtype=np.float32)
+        rows, columns = pairs["row"].to_numpy(), pairs["column"].to_numpy()
+        vectors[rows, columns] = pairs["weight"].to_numpy().astype(np.float32)
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return (vectors / np.where(length > 0, length, 1.0)).astype(np.float32)
+
+
+def _tags(items: pl.DataFrame) -> pl.DataFrame:
+    """Return row and tag of every pair of the two."""
+    return (
         items.select(pl.int_range(pl.len(), dtype=pl.Int64()).alias("row"), tag=pl.col("tags"))
         .explode("tag")
         .drop_nulls("tag")
         .unique(maintain_order=True)
     )
-    counts = pairs.group_by("tag").len().sort(["len", "tag"], descending=[True, False]).head(max_tags)
-    numbered = counts.with_columns(column=pl.int_range(pl.len(), dtype=pl.Int64()))
-    pairs = pairs.join(numbered, on="tag", how="inner")
-    vectors = np.zeros((items.height, max(1, counts.height)), dtype=np.float32)
-    rarity = np.log((1 + items.height) / (1 + pairs["len"].to_numpy())) + 0.1
-    vectors[pairs["row"].to_numpy(), pairs["column"].to_numpy()] = rarity.astype(np.float32)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(length > 0, length, 1.0)).astype(np.float32)

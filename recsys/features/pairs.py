@@ -106,7 +106,8 @@ def _look_up_levels(
     for user in range(len(item_rows)):
         of_moment = levels[moments[user]]
         for column in range(item_rows.shape[1]):
-            found[user, column] = of_moment[item_rows[user, column]]
+            row = item_rows[user, column]
+            found[user, column] = of_moment[row] if row >= 0 else np.float32(0.0)
 
 
 @compiled

@@ -81,7 +81,8 @@ class UserBatch:
 def _block(offsets: NDArray[np.int64], rows: NDArray[np.int32], blocked: NDArray[np.bool_]) -> None:
     for user in range(len(blocked)):
         for row in rows[offsets[user] : offsets[user + 1]]:
-            blocked[user, row] = True
+            if row < blocked.shape[1]:  # another process may know of newer items than this one
+                blocked[user, row] = True
 
 
 def user_batch(

@@ -25,11 +25,15 @@ class Catalogue:
     frame: pl.DataFrame  # schema recsys.data.schema.ITEMS, one row per item row
     popular_rows: NDArray[np.int32]  # shape (available items,), the most popular first
     contexts: tuple[str, ...]  # names of the context rows 1, 2, ...
+    vocabulary: Vocabulary | None = None  # of the frame, where somebody has it already
+    n_learned: int | None = (
+        None  # items from this row on came after the bundle was made; None: there are none
+    )
 
     @cached_property
     def items(self) -> Vocabulary:
         """Item ids against rows."""
-        return Vocabulary(self.frame["item_id"].to_list())
+        return self.vocabulary or Vocabulary(self.frame["item_id"].to_list())
 
     @cached_property
     def _context_rows(self) -> dict[str, int]:

@@ -16,6 +16,7 @@ from recsys.pipeline.filters import Filters
 from recsys.ranking.boosting import BoostedRanker
 from recsys.ranking.matrix import Knowledge, candidate_matrix
 from recsys.recall.candidates import Candidates
+from recsys.recall.late import LateItems
 from recsys.recall.sources import SOURCE_NAMES, Quotas, Sources, name_candidates
 from recsys.registry.bundle import BundleReader, BundleWriter
 from recsys.reranking.cost import priced
@@ -33,6 +34,7 @@ class RecallStage:
     sources: Sources
     catalogue: Catalogue
     quotas: Quotas
+    late: LateItems | None = None  # items that came after the sources were fitted
 
     def recall(self, users: UserBatch, n: int, filters: Sequence[Filters | None] | None = None) -> Candidates:
         """Name up to ``n`` candidates for each user.
@@ -60,7 +62,10 @@ class RecallStage:
         for user, wanted in enumerate(filters or ()):
             if wanted is not None:
                 blocked[user] |= ~self.catalogue.allowed(wanted)
-        return name_candidates(self.sources, users, n, self.quotas, blocked)
+        n_learned = self.catalogue.n_learned
+        learned = blocked if n_learned is None else np.ascontiguousarray(blocked[:, :n_learned])
+        candidates = name_candidates(self.sources, users, n, self.quotas, learned)
+        return candidates if self.late is None else self.late.among(candidates, users, blocked)
 
     def warm_up(self) -> None:
         """Answer once, for nobody: loops are compiled or read from disk, pages come into memory."""
@@ -86,7 +91,11 @@ class RankingStage:
     ranker: BoostedRanker
 
     def rank(self, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]:
-        """Return the score of each candidate, shape (users, candidates), -inf where padded."""
+        """Return the score of each candidate, shape (users, candidates), -inf where padded.
+
+        Items beyond those known here count as padding: recall may have heard of them a moment earlier.
+        """
+        candidates = candidates.below(self.known.n_items)
         matrix = candidate_matrix(users, candidates, self.known)
         scores = self.ranker.score(matrix.reshape(-1, matrix.shape[-1]))
         return np.where(

@@ -46,6 +46,7 @@ def batch_of_states(
     context_rows: NDArray[np.int16],
     extra_excluded: Sequence[NDArray[np.int32]] | None = None,
     sessions: Sequence[Session] | None = None,
+    n_learned: int | None = None,
 ) -> UserBatch:
     """Return users as their states, and what their requests bring along, tell of them.
 
@@ -60,6 +61,8 @@ def batch_of_states(
         extra_excluded: per user, item rows (none negative) to leave out besides what the state has seen and
             the session holds; repeats do no harm.
         sessions: one per user, ``Session()`` where there is none.
+        n_learned: items from this row on are hidden from who has met them, and say nothing of their taste: no
+            model knows them. None: there are none.
 
     Raises:
         ShapeError: something does not have one entry per state.
@@ -77,7 +80,7 @@ def batch_of_states(
     left_out = _Ragged(_joined(extra).astype(np.int32, copy=False), _offsets(extra))
     lived, hidden = _room(past, late), _room(seen, late, left_out)
     lived_times_s = np.empty(len(lived.rows))
-    _live(past, times_s, late, late_times_s, lived, lived_times_s)
+    _live(_learned(past, n_learned), times_s, _learned(late, n_learned), late_times_s, lived, lived_times_s)
     _hide(seen, late, left_out, hidden)
     return user_batch(
         lived.rows,
@@ -94,6 +97,13 @@ def batch_of_states(
 def _rows_of(ids_of: Sequence[Collection[str]], items: Vocabulary) -> _Ragged:
     """Return the rows of the ids of each user, -1 for those that ``items`` does not know."""
     return _Ragged(items.rows(list(chain.from_iterable(ids_of))), _offsets(ids_of))
+
+
+def _learned(met: _Ragged, n_learned: int | None) -> _Ragged:
+    """Return items met without those that no model knows."""
+    if n_learned is None:
+        return met
+    return _Ragged(np.where(met.rows < n_learned, met.rows, np.int32(-1)), met.offsets)
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:

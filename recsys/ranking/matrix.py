@@ -19,7 +19,7 @@ from recsys.features import pairs
 from recsys.features.items import ItemTable
 from recsys.features.pairs import Feature, Rows
 from recsys.features.statistics import ItemStatistics, fit_statistics
-from recsys.features.users import UserBatch
+from recsys.features.users import NO_ITEM, UserBatch
 from recsys.recall.candidates import NOT_NAMED, Candidates
 from recsys.recall.neighbours import NeighbourTable
 from recsys.recall.sequential import SequentialSource
@@ -50,6 +50,20 @@ class Knowledge:
     items: ItemTable
     statistics: ItemStatistics
     transitions: NeighbourTable
+    n_learned: int | None = None
+    """Items from this row on came after everything here was learned: only catalogue and tags know them.
+    None: there are none."""
+
+    @property
+    def n_items(self) -> int:
+        """How many items there are, learned or not."""
+        return self.items.n_items
+
+    def learned(self, item_rows: Rows) -> Rows:
+        """Return item rows with NO_ITEM in place of items that nothing was learned of."""
+        return (
+            item_rows if self.n_learned is None else np.where(item_rows < self.n_learned, item_rows, NO_ITEM)
+        )
 
     def save(self, writer: BundleWriter) -> None:
         """Write every part."""
@@ -93,9 +107,10 @@ def feature_columns(
         name and values, shape (users, candidates), or (users, 1) when the candidate does not matter.
     """
     rows = candidates.item_rows
-    yield from _from_sources(users, candidates, known.sources)
-    yield from _from_transitions(users, rows, known.transitions)
-    yield from _from_popularity(users, rows, known)
+    learned = known.learned(rows)
+    yield from _from_sources(users, candidates, learned, known.sources)
+    yield from _from_transitions(users, learned, known.transitions)
+    yield from _from_popularity(users, learned, known)
     yield "days_since_published", pairs.days_since_published(users, rows, known.items)
     yield "days_since_first_seen", pairs.days_since_first_seen(users, rows, known.statistics)
     yield "years_from_taste", pairs.years_from_taste(users, rows, known.items)
@@ -113,9 +128,8 @@ def feature_columns(
 
 
 def _from_sources(
-    users: UserBatch, candidates: Candidates, sources: Sources
+    users: UserBatch, candidates: Candidates, rows: Rows, sources: Sources
 ) -> Iterator[tuple[str, Feature]]:
-    rows = candidates.item_rows
     short, long = sources.sequential.parts(users, rows)
     yield "sequential_short", short
     yield "sequential_long", long
@@ -126,7 +140,8 @@ def _from_sources(
     yield "passages_before", before
     yield "passages", far
     for name in SOURCE_NAMES[3:]:
-        yield name, getattr(sources, name).score(users, rows)
+        known_rows = candidates.item_rows if name == "tags" else rows
+        yield name, getattr(sources, name).score(users, known_rows)
     ranks = candidates.source_ranks
     for column, name in enumerate(SOURCE_NAMES):
         yield f"{name}_rank", ranks[:, :, column].astype(np.float32)

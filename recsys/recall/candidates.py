@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.features.users import NO_ITEM
+
 NOT_NAMED = np.int16(32_767)
 """Rank of an item that a source did not name."""
 
@@ -18,3 +20,10 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.item_rows)
+
+    def below(self, n_items: int) -> "Candidates":
+        """Return candidates with padding in place of rows that are not below ``n_items``: mostly itself."""
+        if int(self.item_rows.max(initial=NO_ITEM)) < n_items:
+            return self
+        rows = np.where(self.item_rows < n_items, self.item_rows, np.int32(NO_ITEM))
+        return Candidates(rows, self.source_ranks)

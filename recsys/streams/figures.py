@@ -14,6 +14,9 @@ class IngestFigures:
     """Messages by what became of them: the user state's word for events; erasure, item, poison.
     A batch that is tried again is duplicates to the state: ``n_landed`` and ``n_known`` say what was new."""
 
+    overlaid: Counter[str] = field(default_factory=Counter)
+    """Changes of items by what the overlay made of them: new, changed, older (known already), full."""
+
     poison: Counter[str] = field(default_factory=Counter)
     """Dead letters by reason."""
 
@@ -50,6 +53,7 @@ class IngestFigures:
     def add(self, seen: "IngestFigures") -> None:
         """Add what one chunk had."""
         self.fates.update(seen.fates)
+        self.overlaid.update(seen.overlaid)
         self.poison.update(seen.poison)
         self.n_landed += seen.n_landed
         self.n_known += seen.n_known
@@ -69,6 +73,7 @@ class IngestFigures:
         return {
             "messages": self.n_messages,
             "fates": dict(sorted(self.fates.items())),
+            "overlaid": dict(sorted(self.overlaid.items())),
             "poison": dict(sorted(self.poison.items())),
             "troubles": dict(sorted(self.troubles.items())),
             "latest_trouble": self.latest_trouble,

@@ -17,6 +17,8 @@ from recsys.core.errors import ConflictError, UnavailableError
 from recsys.core.settings import FrozenModel
 from recsys.data.events import Event
 from recsys.eventlog.entry import Entry, Erasure
+from recsys.overlay.change import ItemChange, Row
+from recsys.overlay.store import OverlayStore
 from recsys.state.store import Applied, UserStateStore
 from recsys.streams.dead_letters import DeadLetters, Letter
 from recsys.streams.figures import IngestFigures
@@ -60,6 +62,7 @@ class Ingest:
         state: user state; events change it by their id alone.
         tables: where rows land, with the positions.
         letters: where goes what cannot be used.
+        overlay: carries changes of items to what is served; None: they land in the lake alone.
         config: sizes and patience.
         is_ending: when it says so, a batch is tried no more; it is read again next time.
         clock: Unix time.
@@ -72,6 +75,7 @@ class Ingest:
         tables: Tables,
         letters: DeadLetters,
         *,
+        overlay: OverlayStore | None = None,
         config: IngestConfig | None = None,
         is_ending: Callable[[], bool] = lambda: False,
         clock: Clock = unix_clock,
@@ -80,6 +84,7 @@ class Ingest:
         self._state = state
         self._tables = tables
         self._letters = letters
+        self._overlay = overlay
         self._config = config or IngestConfig()
         self._is_ending = is_ending
         self._clock = clock
@@ -135,6 +140,7 @@ class Ingest:
         if chunk.content is Content.ITEMS:
             rows = self._opened(chunk, read_change, seen)
             seen.fates["item"] += len(rows)
+            self._overlaid(chunk, rows, seen)
             seen.n_landed = self._tables.items.append(rows, source=chunk.source, upto=chunk.upto)
         else:
             events = self._remembered(self._opened(chunk, read_message, seen), seen)
@@ -144,6 +150,16 @@ class Ingest:
         last_s = chunk.messages[-1].sent_s or self._newest_s.get(chunk.source)
         seen.behind_s = 0.0 if last_s is None else max(0.0, self._clock() - last_s)
         return seen
+
+    def _overlaid(self, chunk: Chunk, rows: Sequence[Row], seen: IngestFigures) -> None:
+        """Put items into the overlay; read again, they change nothing."""
+        if self._overlay is None or not rows:
+            return
+        now_s = self._clock()
+        sent_s = {message.key: message.sent_s for message in chunk.messages if message.key is not None}
+        changes = [ItemChange.model_validate(row) for row in rows]
+        accepted_s = [sent_s.get(change.item_id.encode()) or now_s for change in changes]
+        seen.overlaid.update(fate.value for fate in self._overlay.put(changes, accepted_s))
 
     def _opened(self, chunk: Chunk, read: Callable[..., Opened], seen: IngestFigures) -> list[Opened]:
         """Return what the messages hold; those that hold nothing usable go to the dead letters first."""

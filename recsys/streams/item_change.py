@@ -1,33 +1,12 @@
-"""A change of the catalogue: the item as it is from some moment on, or that it is gone."""
+"""Messages of the catalogue: the item as it is from some moment on, or that it is gone."""
 
-from typing import Annotated, Final
+from typing import Final
 
 import orjson
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from recsys.core.settings import FrozenModel
+from recsys.overlay.change import ItemChange, Row
 from recsys.streams.message import Judgement, Message, PoisonError, Reason, malformed, usable_bytes
-
-Row = dict[str, object]
-"""Fields of :data:`recsys.data.schema.ITEMS`, and ``since_s``."""
-
-_Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class ItemChange(FrozenModel):
-    """An item as :data:`recsys.data.schema.ITEMS` has it."""
-
-    item_id: Annotated[str, Field(min_length=1)]
-    title: str | None = None
-    tags: list[str] = Field(default_factory=list)
-    creator_id: str | None = None
-    duration_s: _Finite | None = None
-    published_s: _Finite | None = None
-    cost: _Finite | None = None
-    available: bool = True
-    since_s: _Finite | None = None
-    """Unix time from which this holds; when it reached the broker, if nobody says."""
-
 
 _READER: Final = TypeAdapter(ItemChange)
 
@@ -50,7 +29,7 @@ def read_change(message: Message, *, now_s: float, judgement: Judgement) -> Row:
     """
     came_s = now_s if message.sent_s is None else message.sent_s
     if message.value is None and message.key and message.damage is None:
-        return _row(ItemChange(item_id=_text(message.key), available=False), came_s)
+        return ItemChange(item_id=_text(message.key), available=False).row(came_s)
     value = usable_bytes(message, judgement)
     try:
         change = _READER.validate_json(value, strict=True)
@@ -60,11 +39,7 @@ def read_change(message: Message, *, now_s: float, judgement: Judgement) -> Row:
         raise PoisonError(Reason.MALFORMED, "the key is not the item id")
     if change.since_s is not None and change.since_s > now_s + judgement.max_ahead_s:
         raise PoisonError(Reason.FUTURE, f"{change.since_s - now_s:.0f} s ahead of {now_s:.0f}")
-    return _row(change, came_s)
-
-
-def _row(change: ItemChange, came_s: float) -> Row:
-    return change.model_dump() | {"since_s": came_s if change.since_s is None else change.since_s}
+    return change.row(came_s)
 
 
 def _text(key: bytes) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from recsys.data.events import Event
-from recsys.streams.item_change import Row
+from recsys.overlay.change import Row
 
 Entry_contra = TypeVar("Entry_contra", contravariant=True)
 

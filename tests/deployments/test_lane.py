@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deployments.lane import BundleHolder, Following
+from deployments.lane import BundleHolder, Following, Overlaying
 from recsys.core.errors import UnavailableError
+from recsys.overlay.change import ItemChange
+from recsys.overlay.overlay import NOTHING, Overlay, put_into
 from recsys.registry.bundle import BundleReader, BundleWriter
 from recsys.registry.local import LocalRegistry
 from recsys.registry.reader import open_bundle
@@ -206,3 +208,58 @@ def test_a_document_that_cannot_be_read_is_reported_once_until_it_could(
     said = [record.message for record in caplog.records]
     assert len(said) == 1
     assert said[0].startswith("lane blue keeps what it has: no traffic document named")
+
+
+@dataclass
+class Followed:
+    """An overlay that a test says, and a lane that shouts as often as the overlay holds items."""
+
+    now: Overlay = NOTHING
+
+    def shouting(self, reader: BundleReader, words: str, overlay: Overlay) -> str:
+        if "poison" in overlay.items:
+            raise ValueError("cannot be applied")
+        return words + "!" * len(overlay.items)
+
+
+@pytest.fixture
+def followed(lane: Lane) -> Followed:
+    """Let the lane follow an overlay."""
+    one = Followed()
+    lane.holder._overlaying = Overlaying(lambda: one.now, one.shouting)
+    return one
+
+
+def overlay_of(*item_ids: str, before: Overlay = NOTHING) -> Overlay:
+    changes = [ItemChange(item_id=item_id, since_s=1.0) for item_id in item_ids]
+    return put_into(before, changes, [0.0] * len(changes), 10)[0]
+
+
+def test_a_lane_follows_the_catalogue_with_what_it_holds_and_what_it_loads_later(
+    lane: Lane, followed: Followed
+) -> None:
+    first, second = lane.publish("one"), lane.publish("two")
+    lane.want(first)
+    assert (lane.holder.get(first), lane.holder.holding().overlay) == ("one", 0)
+    followed.now = overlay_of("a")
+    lane.holder.refresh()
+    assert (lane.holder.get(first), lane.holder.holding().overlay) == ("one!", 1)
+    lane.want(second)
+    assert [lane.holder.get(bundle) for bundle in (first, second)] == ["one!", "two!"]
+    followed.now = overlay_of("b", before=followed.now)
+    lane.holder.refresh()
+    assert [lane.holder.get(bundle) for bundle in (first, second)] == ["one!!", "two!!"]
+
+
+def test_a_catalogue_that_cannot_be_applied_leaves_the_one_before_and_refuses_no_bundle(
+    lane: Lane, followed: Followed
+) -> None:
+    first, second = lane.publish("one"), lane.publish("two")
+    lane.want(first)
+    followed.now = overlay_of("a")
+    lane.holder.refresh()
+    followed.now = overlay_of("poison", before=followed.now)
+    lane.want(second)
+    assert [lane.holder.get(bundle) for bundle in (first, second)] == ["one!", "two!"]
+    assert lane.holder.holding().overlay == 1
+    assert lane.holder.holding().refused == {}

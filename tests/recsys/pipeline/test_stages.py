@@ -9,12 +9,15 @@ from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
 from recsys.features.items import fit_items
 from recsys.features.users import NO_ITEM, UserBatch, batch_at
+from recsys.overlay.change import ItemChange
+from recsys.overlay.overlay import NOTHING, put_into
 from recsys.pipeline import stages
 from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.filters import Filters
+from recsys.pipeline.overlaid import differences, overlaid_ranking, overlaid_recall, overlaid_reranking
 from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
 from recsys.ranking.boosting import BoostingConfig, fit_ranker
-from recsys.ranking.matrix import FEATURES, Knowledge, KnowledgeConfig, fit_knowledge
+from recsys.ranking.matrix import FEATURES, Knowledge, KnowledgeConfig, candidate_matrix, fit_knowledge
 from recsys.recall.sequential import SequentialConfig
 from recsys.recall.sources import Quotas, RecallConfig
 from recsys.recall.svd import SvdConfig
@@ -143,3 +146,73 @@ def test_the_whole_pipeline_comes_back_from_a_bundle(
     assert np.array_equal(before[0].source_ranks, after[0].source_ranks)
     assert np.array_equal(before[1].item_rows, after[1].item_rows)
     assert np.array_equal(before[1].scores, after[1].scores)
+
+
+@pytest.fixture(scope="module")
+def overlaid(pipeline: TwoStage) -> TwoStage:
+    """Return the pipeline once i1 is gone and two items have come, the later one like the user's."""
+    catalogue = pipeline.recall.catalogue
+    told = [
+        ItemChange(item_id="new", tags=catalogue.describe(0)["tags"], since_s=2.0),
+        ItemChange(item_id="newer", tags=[], since_s=3.0),
+        ItemChange(item_id=catalogue.items.ids[1], available=False, since_s=1.0),
+    ]
+    found = differences(catalogue, put_into(NOTHING, told, [0.0] * 3, 10)[0])
+    items = pipeline.ranking.known.items
+    return TwoStage(
+        overlaid_recall(pipeline.recall, items, found, 0.1),
+        overlaid_ranking(pipeline.ranking, catalogue, found),
+        overlaid_reranking(pipeline.reranking, catalogue, found),
+        N,
+    )
+
+
+def test_late_items_stand_in_the_last_places_and_all_else_is_as_before_but_for_what_is_gone(
+    pipeline: TwoStage, overlaid: TwoStage, users: UserBatch
+) -> None:
+    n_items = pipeline.recall.catalogue.n_items
+    named = overlaid.candidates(users).item_rows
+    assert (np.sort(named[:, -2:]) == [n_items, n_items + 1]).all()
+    assert not (named == 1).any()
+    before = pipeline.candidates(users).item_rows
+    same = ~(before == 1).any(axis=1)
+    assert same.any()
+    assert (named[same, :-2] == before[same, :-2]).all()
+
+
+def test_who_has_met_a_late_item_does_not_get_it_again(overlaid: TwoStage, users: UserBatch) -> None:
+    late_row = overlaid.recall.catalogue.items.row("new")
+    one = users.slice(0, 1)
+    far = np.int32(10_000)  # a row of which this process has not heard yet
+    met = replace(
+        one,
+        excluded_offsets=np.array([0, 2], dtype=np.int64),
+        excluded_rows=np.array([late_row, far], dtype=np.int32),
+    )
+    assert late_row in overlaid.candidates(one).item_rows
+    assert late_row not in overlaid.candidates(met).item_rows
+
+
+def test_items_of_before_keep_their_scores_and_late_ones_count_as_never_met(
+    pipeline: TwoStage, overlaid: TwoStage, users: UserBatch
+) -> None:
+    candidates = overlaid.candidates(users)
+    matrix = candidate_matrix(users, candidates, overlaid.ranking.known)
+    late = candidates.item_rows >= pipeline.recall.catalogue.n_items
+    column = FEATURES.index
+    assert (matrix[late][:, column("popularity")] == 0).all()
+    assert np.isnan(matrix[late][:, column("days_since_first_seen")]).all()
+    assert (matrix[late][:, column("passages")] == 0).all()
+    assert (matrix[late][:, column("tags")] > 0).any()
+    older = candidates.below(pipeline.recall.catalogue.n_items)
+    assert (
+        pipeline.ranking.rank(users, older)[~late] == overlaid.ranking.rank(users, candidates)[~late]
+    ).all()
+    assert np.isneginf(pipeline.ranking.rank(users, candidates)[late]).all()  # it has not heard of them yet
+
+
+def test_lists_may_hold_late_items_whoever_else_is_in_the_batch(overlaid: TwoStage, users: UserBatch) -> None:
+    together = overlaid.top(users, N)
+    assert (together >= overlaid.recall.catalogue.n_learned).any()
+    alone = np.concatenate([overlaid.top(users.slice(user, user + 1), N) for user in range(len(users))])
+    assert (alone == together).all()

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from recsys.core.errors import UnavailableError
 from recsys.data.events import Event, EventKind
 from recsys.eventlog.entry import Entry, Erasure, encode_entry
+from recsys.overlay.overlay import NOTHING
+from recsys.overlay.sqlite import SqliteOverlay
 from recsys.state.sqlite import SqliteUserState
 from recsys.streams.dead_letters import DeadLetterFile
 from recsys.streams.ingest import Ingest, IngestConfig
@@ -105,6 +107,7 @@ class World:
         self.tables = MemoryTables()
         self.state = SqliteUserState(folder / "state.db")
         self.letters = folder / "letters.jsonl"
+        self.overlay = SqliteOverlay(folder / "state.catalogue.db", capacity=2)
 
     def ingest(self, source: Given, *, batch_size: int = 100, is_ending: bool = False) -> Ingest:
         return Ingest(
@@ -112,6 +115,7 @@ class World:
             self.state,
             self.tables,
             DeadLetterFile(self.letters),
+            overlay=self.overlay,
             config=IngestConfig(batch_size=batch_size),
             is_ending=lambda: is_ending,
             clock=lambda: NOW_S,
@@ -132,6 +136,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     one = World(tmp_path)
     yield one
     one.state.close()
+    one.overlay.close()
 
 
 def encoded(*entries: Entry) -> list[bytes]:
@@ -187,6 +192,15 @@ def test_changes_of_the_catalogue_reach_the_items(world: World) -> None:
     ).figures
     assert list(world.tables.items.rows) == [("film", 1.0)]
     assert figures.fates == {"item": 1, "poison": 1}
+
+
+def test_changes_of_the_catalogue_reach_what_is_served_once_and_those_without_room_are_counted(
+    world: World,
+) -> None:
+    told = [b'{"item_id": "%b", "since_s": 1}' % name for name in (b"film", b"film", b"other", b"one-more")]
+    assert world.run(*told, content=Content.ITEMS).figures.overlaid == {"new": 2, "older": 1, "full": 1}
+    assert set(world.overlay.read(NOTHING).items) == {"film", "other"}
+    assert len(world.tables.items.rows) == 3  # the lake has room
 
 
 def test_while_the_table_is_away_nothing_is_read_and_the_batch_is_tried_again(world: World) -> None:

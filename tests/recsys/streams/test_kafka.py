@@ -12,10 +12,11 @@ from recsys.core.errors import UnavailableError
 from recsys.data.events import Event, EventKind
 from recsys.eventlog.entry import encode_entry
 from recsys.lake.lake import Lake
+from recsys.overlay.change import ItemChange
 from recsys.state.sqlite import SqliteUserState
 from recsys.streams.address import KafkaAddress
 from recsys.streams.ingest import Ingest, IngestConfig
-from recsys.streams.item_change import ItemChange, encode_change
+from recsys.streams.item_change import encode_change
 from recsys.streams.open import open_event_log
 from recsys.streams.reading import Reading, open_reading
 from recsys.streams.source import Chunk

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from recsys.data.events import Event, EventKind
 from recsys.eventlog.entry import Entry, Erasure, encode_entry
-from recsys.streams.item_change import ItemChange, encode_change, read_change
+from recsys.overlay.change import ItemChange
+from recsys.streams.item_change import encode_change, read_change
 from recsys.streams.message import Judgement, Message, PoisonError, Reason, read_message
 
 NOW_S = 1_000.0
