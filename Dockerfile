@@ -37,7 +37,7 @@ RUN rm -rf /opt/packages/hatchling* /opt/packages/trove_classifiers* /opt/packag
       fastapi uvicorn httpx kubernetes.client kubernetes.watch numba scipy.stats polars faiss xgboost \
       typer rich redis confluent_kafka deltalake arro3.core; \
     do PYTHONPATH=/opt/packages python3 -c "import $module" || exit 1; done \
- && for module in numba.np.ufunc.omppool obstore matplotlib.pyplot; \
+ && for module in obstore matplotlib.pyplot; \
     do PYTHONPATH=/opt/packages python3 -B -c "import $module" || exit 1; done
 
 FROM python:3.11-slim

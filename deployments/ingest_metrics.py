@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from recsys.overlay.overlay import Put
 from recsys.streams.figures import IngestFigures
 from recsys.streams.message import Reason
 
@@ -25,6 +26,7 @@ class IngestMetrics(Collector):
         """Yield every metric."""
         figures = self._figures
         # Zeros from the start: to Prometheus a counter that is first seen above zero has not risen.
+        overlaid = {fate.value: figures.overlaid[fate.value] for fate in Put}
         reasons = {reason.value: figures.poison[reason.value] for reason in Reason}
         yield from _counters(
             ("marquee_ingest_messages", "Messages by what became of them", "fate", figures.fates),
@@ -32,7 +34,7 @@ class IngestMetrics(Collector):
                 "marquee_ingest_overlaid",
                 "Changes of items by what the overlay made of them; full: left out",
                 "fate",
-                figures.overlaid,
+                overlaid,
             ),
             ("marquee_ingest_dead_letters", "Messages that could not be used", "reason", reasons),
             ("marquee_ingest_troubles", "Tries that failed and were made again", "part", figures.troubles),

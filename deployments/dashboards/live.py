@@ -84,6 +84,13 @@ def _events() -> Row:
                 Query(rate("marquee_ingest_known_total"), "known"),
             ),
             lines(
+                "Changes of the catalogue",
+                "By what the overlay made of them. Full: it has no more room (marquee catalogue prune).",
+                "ops",
+                Query(rate("marquee_ingest_overlaid_total", "fate"), "{{fate}}"),
+                stacked=True,
+            ),
+            lines(
                 "To go, by source",
                 "A partition of Kafka or a file. What only grows is read too slowly, or not at all.",
                 "short",

@@ -1,6 +1,6 @@
 """The overlay in Redis: shared by every replica on every node."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
@@ -92,7 +92,7 @@ class RedisOverlay:
     def _changed(self, change: Callable[[Overlay], tuple[Overlay, Result]]) -> Result:
         with self._errors(), self._client.pipeline(transaction=True) as pipeline:
             for _ in range(_MOST_ATTEMPTS):
-                pipeline.watch(self._state, self._items)
+                pipeline.watch(self._state, self._items)  # type: ignore[no-untyped-call]  # redis-py's own gap
                 before = _overlay(
                     pipeline.hmget(self._state, ["version", "next_slot"]), pipeline.hgetall(self._items)
                 )
@@ -128,7 +128,7 @@ def _state(found: Sequence[Any]) -> tuple[int, int]:
     return int(found[0] or 0), int(found[1] or 0)
 
 
-def _overlay(state: Sequence[Any], items: dict[bytes, bytes]) -> Overlay:
+def _overlay(state: Sequence[Any], items: Mapping[Any, Any]) -> Overlay:
     version, next_slot = _state(state)
     if not version:
         return NOTHING

@@ -197,8 +197,8 @@ def _as_told(items: Sequence[OverlayItem], before: pl.DataFrame | None) -> pl.Da
 
 def _rows_alike(before: pl.DataFrame, after: pl.DataFrame) -> NDArray[np.bool_]:
     """Return for each row whether both frames say the same, shape (rows,)."""
-    alike = [before[name].eq_missing(after[name]) for name in ITEMS]
-    return np.logical_and.reduce([column.to_numpy() for column in alike])
+    alike = [before[name].eq_missing(after[name]).to_numpy() for name in ITEMS]
+    return np.asarray(np.vstack(alike).all(axis=0))
 
 
 def _creator_rows(items: ItemTable, frame: pl.DataFrame, told: pl.DataFrame) -> Rows:

@@ -12,7 +12,7 @@ from recsys.recall.sources import SOURCE_NAMES
 from recsys.recall.tags import TagsSource
 
 _TAGS = SOURCE_NAMES.index("tags")
-_LAST_RANK = np.int16(NOT_NAMED - 1)
+_LAST_RANK = int(NOT_NAMED) - 1
 
 
 @dataclass(frozen=True, slots=True)

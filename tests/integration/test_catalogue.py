@@ -60,7 +60,8 @@ def test_a_new_item_is_recommended_and_one_that_is_gone_is_not_until_it_is_back(
         _until(lambda: top not in recommended(top_n=100))
         assert top not in [item["item_id"] for item in client.get("/popular?top_n=100").json()["items"]]
         assert client.get("/items/brand-new").json()["tags"] == new["tags"]
-        client.post("/events", json={"kind": "watch", "user_id": "catalogue", "item_id": "brand-new"})
+        watched = {"event_id": "w1", "kind": "watch", "user_id": "catalogue", "item_id": "brand-new"}
+        assert client.post("/events", json=watched).status_code == 202
         _until(lambda: recommended(**mine) == [])
         put(**told)
         put(item_id="brand-new", available=False)

@@ -29,6 +29,8 @@ from recsys.data.events import Event, EventKind
 from recsys.data.schema import Dataset
 from recsys.drift.metrics_text import METRICS_FILE
 from recsys.eventlog.writer import EventLogWriter
+from recsys.overlay.change import ItemChange
+from recsys.overlay.open import open_overlay
 from recsys.rollout import transitions
 from recsys.rollout.desk import change
 from recsys.rollout.plan import RolloutPlan, Step
@@ -150,6 +152,28 @@ def loaded(url: str) -> Iterator[None]:
 
 
 @contextmanager
+def changing(state_url: str) -> Iterator[None]:
+    """Let an item come and go that the bundle does not know."""
+    stopped = threading.Event()
+
+    def run() -> None:
+        with open_overlay(state_url) as store:
+            for turn in range(1_000_000):
+                now_s = time.time()
+                store.put([ItemChange(item_id="late", available=turn % 2 == 0, since_s=now_s)], [now_s])
+                if stopped.wait(4.0):
+                    return
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+@contextmanager
 def process(*command: str) -> Iterator[None]:
     started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -202,7 +226,7 @@ def write_past(folder: Path, registry: str, world: Dataset) -> None:
     """Write an event log of one day after the reference: what all of its people did, at their hours."""
     until_s = reference_of(registry, "stable").profile.until_s
     fields = ("user_id", "item_id", "value", "context")
-    rows = world.interactions.with_columns(until_s + pl.col("time_s") % SECONDS_PER_DAY)
+    rows = world.interactions.with_columns(pl.col("time_s") % SECONDS_PER_DAY + until_s)
     with EventLogWriter(folder, "w") as writer:
         writer.append_durably(
             [
@@ -263,6 +287,7 @@ def prometheus(
         graph = stack.enter_context(running)
         stack.enter_context(rollout(args, graph.address, other))
         stack.enter_context(loaded(graph.address))
+        stack.enter_context(changing(args.state_url))
         live = stack.enter_context(live_loop(args, home, simulated))
         found = stack.enter_context(scraped(graph, (ray, *live), home))
         wait_for_all(found)

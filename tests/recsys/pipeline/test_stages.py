@@ -213,6 +213,8 @@ def test_items_of_before_keep_their_scores_and_late_ones_count_as_never_met(
 
 def test_lists_may_hold_late_items_whoever_else_is_in_the_batch(overlaid: TwoStage, users: UserBatch) -> None:
     together = overlaid.top(users, N)
-    assert (together >= overlaid.recall.catalogue.n_learned).any()
+    n_learned = overlaid.recall.catalogue.n_learned
+    assert n_learned is not None
+    assert (together >= n_learned).any()
     alone = np.concatenate([overlaid.top(users.slice(user, user + 1), N) for user in range(len(users))])
     assert (alone == together).all()
