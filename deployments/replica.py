@@ -44,7 +44,7 @@ from deployments.traffic_stores import open_traffic_store
 from deployments.whole_answers import write_answers_whole
 from deployments.wire.stage import Stage
 from deployments.wire.stages import WiredStages
-from recsys.core.clock import monotonic_clock, unix_clock
+from recsys.core.clock import machine_clock, monotonic_clock, unix_clock
 from recsys.features.users import NO_ITEM
 from recsys.recall.candidates import NOT_NAMED, Candidates
 from recsys.recall.sources import SOURCE_NAMES
@@ -163,7 +163,7 @@ class RouterReplica:
 def gate_of(args: GraphArgs, rooms: Rooms) -> Gate:
     """Return the gate that a router's settings ask for."""
     rates = None if args.rate_limits is None else ClientRates(args.rate_limits, monotonic_clock)
-    return Gate(rooms, rates, args.overload, clock=monotonic_clock, unix_clock=unix_clock, chance=Random())
+    return Gate(rooms, rates, args.overload, clock=monotonic_clock, unix_clock=machine_clock, chance=Random())
 
 
 def _stages(

@@ -42,8 +42,8 @@ def local_controller(
 
 
 def local_outcomes(exposures: ExposureSettings, events: Path | str) -> RecordedOutcomes | None:
-    """Return what reads the outcomes of a service with these settings; None when no files here hold them."""
-    if exposures.folder is None or not isinstance(events, Path):
+    """Return what reads the outcomes of a service with these settings; None when nobody writes them down."""
+    if exposures.folder is None:
         return None
     key = exposures.key or key_for(exposures.folder)
     return RecordedOutcomes(exposures.folder, events, key, clock=unix_clock)

@@ -24,12 +24,12 @@ class RecordedOutcomes:
 
     Args:
         exposures: the folder of exposures.
-        events: the event log.
+        events: the event log, a folder or Kafka's address.
         key: file of the key of pseudonyms.
         clock: Unix time.
     """
 
-    def __init__(self, exposures: Path, events: Path, key: Path, *, clock: Clock) -> None:
+    def __init__(self, exposures: Path, events: Path | str, key: Path, *, clock: Clock) -> None:
         self._folders = exposures, events
         self._key = key
         self._clock = clock

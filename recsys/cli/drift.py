@@ -1,6 +1,8 @@
 """``marquee drift``: has the world moved away from what a bundle was made of?"""
 
+import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.cli.drift_actions import command, read_policy, write_page
-from recsys.cli.drift_sources import between, duration_s, events_of, window_of
+from recsys.cli.drift_sources import between, duration_s, events_of, events_since, window_of
 from recsys.cli.places import EventsOption, RegistryOption, home
 from recsys.core.clock import unix_clock
 from recsys.core.durable import replace_durably
@@ -31,6 +33,7 @@ from recsys.registry.reader import open_bundle
 app = typer.Typer(no_args_is_help=True, help="Has the world moved away from what a bundle was made of?")
 
 _USUAL: Final = CheckConfig()
+_ROUNDING: Final = 1e-9  # windows; an end that is no whole number of windows by rounding alone is one
 BundleOption = Annotated[str, typer.Option(help="A bundle's name, the beginning of one, or a channel.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 RateOption = Annotated[
@@ -119,6 +122,7 @@ def watch(
     registry: RegistryOption,
     bundle: BundleOption = "stable",
     events: EventsOption,
+    data: Annotated[Path | None, typer.Option(help="A lake, to read events from there instead.")] = None,
     exposures: Annotated[
         Path | None, typer.Option(help="What was served, too: a folder of exposures.")
     ] = None,
@@ -149,10 +153,11 @@ def watch(
     every_s, grace_s = duration_s("--every", every), duration_s("--grace", grace)
     latest: WindowVerdict | None = None
     with journal.alone():
+        since = events_since(data, events)
         watcher.finish()
         while True:
             reference = reference_of(registry, bundle)
-            verdicts = _over(journal, reference, events, exposures, config, unix_clock() - grace_s)
+            verdicts = _over(journal, reference, since, exposures, config, unix_clock() - grace_s)
             for alarm in watcher.take(reference.bundle, verdicts):
                 typer.echo(f"{date_of(alarm.at_s)} {alarm.action.value}: {alarm.sentence}")
             latest = verdicts[-1] if verdicts else latest  # figures of it stay until the next one is over
@@ -166,17 +171,17 @@ def watch(
 def _over(
     journal: Journal,
     reference: Reference,
-    events: Path,
+    since: Callable[[float], pl.DataFrame],
     exposures: Path | None,
     config: CheckConfig,
     until_s: float,
 ) -> list[WindowVerdict]:
     """Return the verdicts of the windows that are over and were not looked at yet."""
-    known, begun = reference.profile, journal.read().standing.next_window
-    window_s = known.window_s
-    first = max(int(known.until_s // window_s), begun or 0)
+    window_s = reference.profile.window_s
+    from_s = max(reference.profile.until_s, journal.read().standing.judged_until_s or 0.0)
+    first = math.ceil(from_s / window_s - _ROUNDING)
     windows = range(first, max(first, int(until_s // window_s)))
-    return _verdicts(reference, events_of(None, events, unix_clock()), exposures, config, windows)
+    return _verdicts(reference, since(windows.start * window_s), exposures, config, windows)
 
 
 def compared(

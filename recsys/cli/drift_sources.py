@@ -1,5 +1,6 @@
 """Where ``marquee drift`` reads events, and which of them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from recsys.cli.data_source import data_source
 from recsys.core.durations import seconds_in
 from recsys.core.errors import FieldError
 from recsys.data.badrows import OnBadRow
-from recsys.drift.events import interactions_in
+from recsys.drift.events import FollowedEvents, interactions_in
 from recsys.drift.profile import Profile
+from recsys.eventlog.reader import Damage
+from recsys.lake.open import open_lake
 
 
 def events_of(data: Path | None, log: Path | None, now_s: float) -> pl.DataFrame:
@@ -26,7 +29,27 @@ def events_of(data: Path | None, log: Path | None, now_s: float) -> pl.DataFrame
     if data is not None:
         loaded = data_source(data).load(on_bad_row=OnBadRow.FAIL, now_s=now_s)
         return loaded.dataset.interactions
-    return interactions_in(log or Path(), on_damage=lambda damage: typer.echo(f"marquee: {damage}", err=True))
+    return interactions_in(log or Path(), on_damage=_say)
+
+
+def events_since(data: Path | None, log: Path) -> Callable[[float], pl.DataFrame]:
+    """Return what reads the interactions since a time, again and again, and older ones never twice.
+
+    Args:
+        data: a lake; None: the log.
+        log: an event log.
+
+    Raises:
+        DataFormatError: there is none.
+    """
+    if data is None:
+        return FollowedEvents(log, on_damage=_say).since
+    lake = open_lake(data)
+    return lambda since_s: lake.dataset(since_s=since_s).interactions
+
+
+def _say(damage: Damage) -> None:
+    typer.echo(f"marquee: {damage}", err=True)
 
 
 def between(

@@ -92,8 +92,9 @@ class Standing(FrozenModel):
 
     bundle: str = ""
     runs: Mapping[str, Run] = {}
-    next_window: int | None = None
-    """The first that was not looked at; None: none was."""
+    judged_until_s: float | None = None
+    """End of the last window that was looked at, Unix time; None: none was. No number of a window: another
+    bundle's may be of another length."""
     acted_s: float | None = None
     """When the last retraining or rollback was asked for."""
 
@@ -103,7 +104,7 @@ def judge(standing: Standing, verdict: WindowVerdict, config: PolicyConfig) -> t
 
     A feature that could not be judged keeps its run: silence is neither over nor under.
     """
-    if standing.next_window is not None and verdict.window < standing.next_window:
+    if standing.judged_until_s is not None and verdict.begins_s < standing.judged_until_s:
         return standing, None
     runs = dict(standing.runs)
     raised = []
@@ -116,7 +117,7 @@ def judge(standing: Standing, verdict: WindowVerdict, config: PolicyConfig) -> t
     acted_s = standing.acted_s
     if alarm is not None and alarm.action is not Action.ALERT:
         acted_s = alarm.at_s
-    after = Standing(bundle=standing.bundle, runs=runs, next_window=verdict.window + 1, acted_s=acted_s)
+    after = Standing(bundle=standing.bundle, runs=runs, judged_until_s=verdict.ends_s, acted_s=acted_s)
     return after, alarm
 
 

@@ -3,11 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from recsys.eventlog.entry import Entry, decode_entry, is_redaction
 from recsys.eventlog.frame import Fault, Frame, scan, scan_frames
 from recsys.eventlog.reader import Damage, OnDamage
 from recsys.eventlog.segment import segment_paths
+
+
+class EntryFollower(Protocol):
+    """Tells each entry of a log once, however often it is asked."""
+
+    def read(self) -> Iterator[Entry]:
+        """Yield the entries since the last call; whoever begins takes all of them.
+
+        Raises:
+            UnavailableError: the log is on another machine, which does not answer.
+        """
+        ...
 
 
 @dataclass(slots=True)

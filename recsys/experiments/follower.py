@@ -62,7 +62,7 @@ class Follower:
 
     Args:
         exposures: the folder of exposures.
-        events: the event log.
+        events: the event log, a folder or Kafka's address.
         pseudonyms: the key that the routers use.
         window_s: as in :func:`recsys.experiments.feedback.join_feedback`, whose rules hold.
         patience_s: how late exposures reach the disk at the latest: the writer's ``max_age_s``, and more.
@@ -75,7 +75,7 @@ class Follower:
     def __init__(
         self,
         exposures: Path,
-        events: Path,
+        events: Path | str,
         pseudonyms: Pseudonyms,
         *,
         window_s: float = DEFAULT_WINDOW_S,
@@ -105,6 +105,7 @@ class Follower:
 
         Raises:
             OSError: a folder or file is there and cannot be read.
+            UnavailableError: Kafka does not answer.
         """
         if self._since_s is None or since_s < self._since_s:
             self._served = ServedParts(self._exposures, max_lists=self._max_lists)

@@ -10,10 +10,10 @@ import polars as pl
 from recsys.core.pseudonyms import Pseudonyms
 from recsys.data.events import Event, EventKind
 from recsys.eventlog.entry import Entry, Erasure
-from recsys.eventlog.follow import LogFollower
 from recsys.eventlog.reader import OnDamage
 from recsys.experiments.reactions import REACTIONS, reactions_of
 from recsys.experiments.served_parts import hashed
+from recsys.streams.open import follow_entries
 
 _ENTRIES_AT_ONCE: Final = 65_536
 _SKEW_S: Final = 3_600.0  # a segment last written so long before holds no event of the time asked for
@@ -44,7 +44,7 @@ class RecentReactions:
     ``patience_s`` is let go. Holds about 60 bytes per reaction.
 
     Args:
-        folder: the event log; may be missing, as before the first event.
+        log: the event log, a folder, which may be missing as before the first event, or Kafka's address.
         pseudonyms: those of the exposures.
         since_s: earlier events are passed over.
         window_s: as in :func:`recsys.experiments.feedback.join_feedback`.
@@ -54,7 +54,7 @@ class RecentReactions:
 
     def __init__(
         self,
-        folder: Path,
+        log: Path | str,
         pseudonyms: Pseudonyms,
         *,
         since_s: float,
@@ -62,7 +62,7 @@ class RecentReactions:
         patience_s: float,
         on_damage: OnDamage,
     ) -> None:
-        self._log = LogFollower(folder, on_damage=on_damage, since_s=since_s - _SKEW_S)
+        self._log = follow_entries(log, since_s=since_s - _SKEW_S, on_damage=on_damage)
         self._pseudonyms = pseudonyms
         self._since_s = since_s
         self._window_s = window_s

@@ -1,6 +1,7 @@
 """A data set out of the lake: what may be learned from, in an order that does not depend on the files."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -8,7 +9,7 @@ from recsys.data.event_rows import NEEDED, interactions_left
 from recsys.data.loaded import items_met
 from recsys.data.schema import ITEMS, Dataset
 from recsys.lake.delta import Snapshot
-from recsys.lake.layout import CATALOGUE, EVENTS
+from recsys.lake.layout import CATALOGUE, DAY, EVENTS
 
 
 def dataset_of(
@@ -17,6 +18,7 @@ def dataset_of(
     items: Snapshot | None,
     *,
     drop: Callable[[pl.DataFrame], pl.DataFrame],
+    since_s: float | None = None,
     until_s: float | None = None,
 ) -> Dataset:
     """Return the interactions and the catalogue of two snapshots.
@@ -26,9 +28,11 @@ def dataset_of(
         events: rows of :data:`EVENTS`.
         items: rows of :data:`CATALOGUE`; None: the catalogue is the items that were met.
         drop: leaves out the rows of people who left.
+        since_s: Unix time; events before it are left out, and their days are not read; None: all are read.
         until_s: Unix time; nothing later is read; None: everything.
     """
-    interactions = interactions_of(drop(_until(events.read(NEEDED), EVENTS.time, until_s)))
+    recent = events.read(NEEDED) if since_s is None else _since(events, since_s)
+    interactions = interactions_of(drop(_until(recent, EVENTS.time, until_s)))
     return Dataset(name, interactions, items_of(interactions, items, until_s))
 
 
@@ -43,6 +47,13 @@ def interactions_of(events: pl.DataFrame) -> pl.DataFrame:
         schema :data:`recsys.data.schema.INTERACTIONS`.
     """
     return interactions_left(events.sort("time_s", "event_id", "user_id"))
+
+
+def _since(events: Snapshot, since_s: float) -> pl.DataFrame:
+    """Return the events since a time; of the days before it no file is opened."""
+    day = datetime.fromtimestamp(since_s, UTC).date().isoformat()
+    rows = events.read(NEEDED, where=f"{DAY} >= '{day}' OR {DAY} IS NULL")
+    return rows.filter(pl.col(EVENTS.time) >= since_s)
 
 
 def _until(rows: pl.DataFrame, time: str, until_s: float | None) -> pl.DataFrame:

@@ -102,6 +102,7 @@ class Lake:
         self,
         versions: Mapping[str, int] | None = None,
         *,
+        since_s: float | None = None,
         until_s: float | None = None,
         name: str | None = None,
     ) -> Dataset:
@@ -112,6 +113,7 @@ class Lake:
 
         Args:
             versions: table -> version; those that are not named are read as they are now.
+            since_s: Unix time; no event of earlier days is read, and none before it comes back.
             until_s: Unix time; nothing later is read, and items are as they were then.
             name: of the data set; by default that of the folder.
 
@@ -129,6 +131,7 @@ class Lake:
             events,
             items.at(wanted.get(CATALOGUE.name)) if items.exists else None,
             drop=self._left.drop,
+            since_s=since_s,
             until_s=until_s,
         )
 

@@ -47,6 +47,8 @@ class Scenario(FrozenModel):
     last_n_topics: PositiveInt | None = None
     """The last tastes are drawn from the first so many topics alone: fashions. None: from all, so that each
     user changes and the whole does not."""
+    new_fashions: bool = False
+    """Nobody's first taste is of those topics, so that the past says little of them."""
     taste_weight: NonNegativeFloat = 5.0
     """Weight of affinity in the choice among what is shown."""
     series_momentum: NonNegativeFloat = 2.0

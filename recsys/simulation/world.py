@@ -124,17 +124,19 @@ def watch_logit(affinity: NDArray[np.float32], quality: NDArray[np.float32]) -> 
 
 
 def _draw_tastes(
-    catalogue: Catalogue, n: int, rng: np.random.Generator, n_topics: int
+    catalogue: Catalogue, n: int, rng: np.random.Generator, among: range
 ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
     dimensions = catalogue.topic_vectors.shape[1]
-    topics = rng.integers(n_topics, size=(n, TOPICS_PER_USER)).astype(np.int16)
+    topics = rng.integers(among.start, among.stop, size=(n, TOPICS_PER_USER)).astype(np.int16)
     shared = np.einsum("t,ntd->nd", TOPIC_SHARES, catalogue.topic_vectors[topics])
     return unit_rows(shared + PERSONAL_SHARE * directions(rng, n, dimensions)), topics
 
 
 def _make_tastes(catalogue: Catalogue, scenario: Scenario, seed: int) -> Tastes:
     n_topics, dimensions = catalogue.topic_vectors.shape
-    topics_of = (n_topics, min(n_topics, scenario.last_n_topics or n_topics))
+    n_last = min(n_topics, scenario.last_n_topics or n_topics)
+    n_apart = n_last if scenario.new_fashions and n_last < n_topics else 0
+    topics_of = (range(n_apart, n_topics), range(n_last))
     n_users = scenario.n_users
     vectors = np.empty((2, n_users, dimensions), dtype=np.float32)
     topics = np.empty((2, n_users, TOPICS_PER_USER), dtype=np.int16)

@@ -1,11 +1,17 @@
 """From an address to an event log: a folder, or Kafka."""
 
 from pathlib import Path
+from typing import Final
 
+from recsys.core.clock import unix_clock
 from recsys.core.errors import FieldError
+from recsys.eventlog.follow import EntryFollower, LogFollower
 from recsys.eventlog.log import EventLog
+from recsys.eventlog.reader import OnDamage
 from recsys.eventlog.writer import EventLogWriter
 from recsys.streams.address import KafkaAddress
+
+_EXTRA: Final = "confluent-kafka: pip install 'marquee-recsys[kafka]'"
 
 
 def open_event_log(place: Path | str, writer_id: str) -> EventLog:
@@ -25,6 +31,26 @@ def open_event_log(place: Path | str, writer_id: str) -> EventLog:
     try:
         from recsys.streams.event_log import KafkaEventLog  # noqa: PLC0415 - an extra: only who asks needs it
     except ModuleNotFoundError as error:
-        expected = "confluent-kafka: pip install 'marquee-recsys[kafka]'"
-        raise FieldError("event log", place, expected) from error
+        raise FieldError("event log", place, _EXTRA) from error
     return KafkaEventLog(address, writer_id)
+
+
+def follow_entries(place: Path | str, *, since_s: float, on_damage: OnDamage) -> EntryFollower:
+    """Return what tells the entries of a log as it grows.
+
+    Args:
+        place: a folder, or the address of a broker; see :func:`open_event_log`.
+        since_s: Unix time; what was written earlier may be passed over.
+        on_damage: is told which bytes of files could not be read.
+
+    Raises:
+        FieldError: the address is none, or confluent-kafka is not installed.
+    """
+    if isinstance(place, Path):
+        return LogFollower(place, on_damage=on_damage, since_s=since_s)
+    address = KafkaAddress.of(place)
+    try:
+        from recsys.streams.topic_follower import TopicFollower  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise FieldError("event log", place, _EXTRA) from error
+    return TopicFollower(address, since_s=since_s, clock=unix_clock)

@@ -202,7 +202,7 @@ def refresh(
         gate=scores,
     )
     meta |= _descent(parent, difference, kept=ranker is not None)
-    fill = with_profile(model, log, dataset, seed=training.seed)
+    fill = with_profile(model, log, dataset, training)
     bundle = registry.publish(fill, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
     timer.step("writing the sums")
     keep_sums(sums, now, training.knowledge.recall.sequential, bundle=bundle.name, now_s=now_s)

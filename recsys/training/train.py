@@ -12,7 +12,7 @@ from recsys.core.errors import InputError
 from recsys.core.hashing import digest_bytes
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
-from recsys.drift.fit import ProfileConfig, fit_profile
+from recsys.drift.fit import fit_profile
 from recsys.drift.profile import save_profile
 from recsys.drift.served import with_served
 from recsys.pipeline.stages import TwoStage
@@ -98,22 +98,22 @@ def train(
         fit_s=fitted - started,
         gate=scores,
     )
-    fill = with_profile(model, log, dataset, seed=config.seed)
+    fill = with_profile(model, log, dataset, config)
     bundle = registry.publish(fill, feature_schema=FEATURE_SCHEMA, created_s=now_s, meta=meta)
     return Trained(bundle, model, fitted - started, time.perf_counter() - fitted)
 
 
 def with_profile(
-    model: TwoStage, log: InteractionLog, dataset: Dataset, *, seed: int
+    model: TwoStage, log: InteractionLog, dataset: Dataset, config: TrainingConfig
 ) -> Callable[[BundleWriter], None]:
     """Return what writes a pipeline and what the data and its lists look like, to find drift by."""
-    profiled = fit_profile(dataset, ProfileConfig(), seed=seed)
+    profiled = fit_profile(dataset, config.profile, seed=config.seed)
 
     def fill(writer: BundleWriter) -> None:
         model.save(writer)
         if profiled is not None:
-            lists = sample_lists(model, log, profiled.profile, seed=seed)
-            served = with_served(profiled, lists, dataset.items, seed=seed)
+            lists = sample_lists(model, log, profiled.profile, seed=config.seed)
+            served = with_served(profiled, lists, dataset.items, seed=config.seed)
             save_profile(writer, served, profiled.ranks)
 
     return fill

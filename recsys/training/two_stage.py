@@ -7,6 +7,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
+from recsys.drift.fit import ProfileConfig
 from recsys.features.items import fit_items
 from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
@@ -39,6 +40,9 @@ class TrainingConfig(FrozenModel):
 
     n_candidates: PositiveInt = 200
     """Candidates per request at serving time."""
+
+    profile: ProfileConfig = ProfileConfig()
+    """What later windows are compared with, to find drift."""
 
     seed: NonNegativeInt = 0
     """One seed, one result."""

@@ -13,6 +13,7 @@ from recsys.cli.drift import app
 from recsys.core.errors import DataFormatError, FieldError, NotFoundError
 from recsys.data.events import Event, EventKind
 from recsys.data.folder import save_dataset
+from recsys.data.formats import load_dataset
 from recsys.data.schema import Dataset
 from recsys.drift.fit import ProfileConfig, fit_profile
 from recsys.drift.journal import Journal
@@ -21,6 +22,7 @@ from recsys.drift.served import served_lists, with_served
 from recsys.eventlog.exposure import Exposure, chunk_of, frame_of
 from recsys.eventlog.exposure_files import write_exposures
 from recsys.eventlog.writer import EventLogWriter
+from recsys.lake.open import open_lake
 from recsys.registry.bundle import BundleWriter
 from recsys.registry.local import LocalRegistry
 
@@ -227,5 +229,16 @@ def test_a_watcher_reads_the_log_raises_one_alarm_and_retrains_once(registry: Pa
     bundle = LocalRegistry(registry).resolve("stable")
     assert note.read_text() == f"{bundle}-44\n"
     memory = Journal(kept).read()
-    assert (memory.n_windows, memory.n_alarms, memory.standing.next_window) == (7, 1, 47)
+    assert (memory.n_windows, memory.n_alarms, memory.standing.judged_until_s) == (7, 1, 47 * DAY_S)
     assert "marquee_drift_alarms_total 1" in (kept / "metrics.prom").read_text()
+
+
+def test_a_watcher_reads_a_lake_as_it_does_a_log(registry: Path, shifted: Path, tmp_path: Path) -> None:
+    pytest.importorskip("deltalake", reason="the extra lake is not installed")
+    from recsys.lake.importing import import_dataset
+
+    dataset = load_dataset(shifted, now_s=2e9).dataset
+    import_dataset(open_lake(tmp_path / "lake", make=True), dataset)
+    result = call(registry, "watch", "--data", tmp_path / "lake", "--state", tmp_path / "drift", "--once")
+    assert result.exit_code == 0, result.output
+    assert "retrain: tag" in result.stdout

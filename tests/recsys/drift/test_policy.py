@@ -94,11 +94,20 @@ def test_while_it_cools_down_an_alarm_is_only_told() -> None:
     assert (first.action, second.action, second.wanted) == (Action.RETRAIN, Action.ALERT, Action.RETRAIN)
 
 
+def test_windows_of_another_length_go_on_where_the_last_one_ended() -> None:
+    standing, _ = judge(Standing(bundle="b"), verdict(47), CONFIG)
+    day = verdict(1).model_copy(update={"begins_s": 24 * HOUR_S, "ends_s": 48 * HOUR_S})
+    after, _ = judge(standing, day, CONFIG)
+    assert after is standing  # all of it was looked at, hour by hour
+    next_day = day.model_copy(update={"window": 2, "begins_s": 48 * HOUR_S, "ends_s": 72 * HOUR_S})
+    assert judge(after, next_day, CONFIG)[0].judged_until_s == 72 * HOUR_S
+
+
 def test_another_bundle_begins_anew_but_goes_on_cooling_down() -> None:
     config = PolicyConfig(n_over=1, cool_down_s=10 * HOUR_S)
     standing, _ = judge(Standing(bundle="old"), verdict(0, "tag"), config)
     fresh = for_bundle(standing, "new")
-    assert (dict(fresh.runs), fresh.acted_s, fresh.next_window) == ({}, HOUR_S, 1)
+    assert (dict(fresh.runs), fresh.acted_s, fresh.judged_until_s) == ({}, HOUR_S, HOUR_S)
     _, alarm = judge(fresh, verdict(1, "tag"), config)
     assert alarm is not None
     assert (alarm.bundle, alarm.action) == ("new", Action.ALERT)

@@ -242,3 +242,13 @@ def test_a_change_of_the_catalogue_that_fits_no_column_is_refused(
 def test_text_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FieldError, match="events"):
         Lake(tmp_path).events.append([liked("\ud800")], source="log", upto=1)
+
+
+def test_what_is_read_since_a_time_needs_no_file_of_the_days_before(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    for number, day in enumerate((1, 5, 6)):
+        lake.events.append([liked(f"e{day}", time_s=(day + 0.5) * DAY_S)], source="log", upto=number + 1)
+    (gone,) = (tmp_path / "events" / "day=1970-01-02").iterdir()
+    gone.unlink()
+    assert lake.dataset(since_s=5.5 * DAY_S).interactions["time_s"].to_list() == [5.5 * DAY_S, 6.5 * DAY_S]
+    assert lake.dataset(since_s=5.6 * DAY_S).interactions["time_s"].to_list() == [6.5 * DAY_S]

@@ -74,3 +74,10 @@ def test_tastes_can_jump_at_a_set_hour_to_a_few_topics() -> None:
     assert set(world.tastes.last_topics.ravel().tolist()) == {0, 1}
     before = make_world(TINY, 7).tastes  # what comes first is as it would have been
     assert (world.tastes.first == before.first).all()
+
+
+def test_new_fashions_are_of_topics_that_nobody_cared_for_before() -> None:
+    changes = {"drift": 1.0, "shift_at_hour": 36.0, "last_n_topics": 2, "new_fashions": True}
+    world = make_world(TINY.model_copy(update=changes), 7)
+    assert world.tastes.first_topics.min() == 2
+    assert set(np.unique(world.tastes.last_topics)) == {0, 1}
