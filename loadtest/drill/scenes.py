@@ -31,10 +31,16 @@ PLAN: Final = RolloutPlan(
 
 
 PREFERENCE: Final = Guardrail(metric="preference", compare="value", limit=0.49, min_sample=50)
+_IN_TURNS: Final = {
+    "answer_p95": {"limit": 5.0}
+}  # an answer waits for both lanes, the busier one too
 TURNS_FIRST: Final = PLAN.model_copy(
     update={
         "steps": (Step(share=0.0, interleave=1.0, min_time=5.0, min_exposures=6_000), *PLAN.steps),
-        "guardrails": (*PLAN.guardrails, PREFERENCE),
+        "guardrails": (
+            *(rail.model_copy(update=_IN_TURNS.get(rail.metric, {})) for rail in PLAN.guardrails),
+            PREFERENCE,
+        ),
     }
 )
 """Before any user has the canary, both bundles take turns in everybody's lists."""
