@@ -125,9 +125,14 @@ class TopicFollower:
 
     def _entry(self, came: KafkaMessage) -> Entry | None:
         """Return what a message holds; None when it cannot be used."""
-        self._next[int(came.partition() or 0)] = int(came.offset() or 0) + 1
+        place, offset = int(came.partition() or 0), int(came.offset() or 0)
+        if (
+            offset < self._next[place]
+        ):  # fetched ahead, and taken by retention before it was told
+            return None
+        self._next[place] = offset + 1
         schema = next((value for name, value in came.headers() or () if name == SCHEMA_HEADER), None)
-        message = Message(int(came.offset() or 0), came.value(), came.key(), schema)
+        message = Message(offset, came.value(), came.key(), schema)
         try:
             return read_message(message, now_s=self._clock(), judgement=self._judgement)
         except PoisonError:
