@@ -31,9 +31,7 @@ PLAN: Final = RolloutPlan(
 
 
 PREFERENCE: Final = Guardrail(metric="preference", compare="value", limit=0.49, min_sample=50)
-_IN_TURNS: Final = {
-    "answer_p95": {"limit": 5.0}
-}  # an answer waits for both lanes, the busier one too
+_IN_TURNS: Final = {"answer_p95": {"limit": 5.0}}  # an answer waits for both lanes, the busier one too
 TURNS_FIRST: Final = PLAN.model_copy(
     update={
         "steps": (Step(share=0.0, interleave=1.0, min_time=5.0, min_exposures=6_000), *PLAN.steps),

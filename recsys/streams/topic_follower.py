@@ -126,9 +126,7 @@ class TopicFollower:
     def _entry(self, came: KafkaMessage) -> Entry | None:
         """Return what a message holds; None when it cannot be used."""
         place, offset = int(came.partition() or 0), int(came.offset() or 0)
-        if (
-            offset < self._next[place]
-        ):  # fetched ahead, and taken by retention before it was told
+        if offset < self._next[place]:  # fetched ahead, and taken by retention before it was told
             return None
         self._next[place] = offset + 1
         schema = next((value for name, value in came.headers() or () if name == SCHEMA_HEADER), None)
