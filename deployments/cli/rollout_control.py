@@ -21,7 +21,7 @@ from deployments.control.verifier import Verifier
 from deployments.kubernetes.address import SCHEME, ConfigMapAddress
 from deployments.settings import GraphArgs
 from deployments.traffic_stores import open_traffic_store
-from recsys.cli.places import RegistryBesideOption
+from recsys.cli.places import EventLogOption, RegistryBesideOption
 from recsys.core.clock import unix_clock
 from recsys.core.errors import FieldError
 from recsys.ranking.matrix import FEATURE_SCHEMA
@@ -39,6 +39,7 @@ def control(
     ] = Path(".marquee"),
     traffic: TrafficOption = None,
     registry: RegistryBesideOption = None,
+    event_log: EventLogOption = None,
     prometheus: Annotated[
         str | None, typer.Option(help="Ask this Prometheus for the counters, not the service.")
     ] = None,
@@ -63,7 +64,7 @@ def control(
     ] = None,
 ) -> None:
     """Run a controller by itself; `marquee serve` runs one already. Several do no harm."""
-    args = graph_args(home, registry=registry, traffic=traffic)
+    args = graph_args(home, registry=registry, traffic=traffic, event_log=event_log)
     around = _surroundings(wanted=wanted, report=report, lease=lease, owner=owner)
     store = open_traffic_store(args.traffic, owner=around.owner)
     controller = local_controller(

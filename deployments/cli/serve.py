@@ -26,7 +26,7 @@ from deployments.settings import (
     Replicas,
 )
 from deployments.traffic_stores import open_traffic_store
-from recsys.cli.places import RegistryBesideOption
+from recsys.cli.places import EventLogOption, RegistryBesideOption
 from recsys.core.clock import unix_clock
 from recsys.core.errors import NotFoundError
 from recsys.eventlog.exposure_writer import ExposureConfig
@@ -62,13 +62,7 @@ def main(
     state: Annotated[
         str | None, typer.Option(help="User state, sqlite:////path or redis://host:port/0; HOME/state.db.")
     ] = None,
-    event_log: Annotated[
-        str | None,
-        typer.Option(
-            envvar="MARQUEE_EVENT_LOG",
-            help="Where events go first: kafka://HOST:PORT/PREFIX (see marquee ingest); else HOME/events.",
-        ),
-    ] = None,
+    event_log: EventLogOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = DEFAULT_PORT,
     routers: Annotated[int, typer.Option(min=1, help="Router processes.")] = 2,

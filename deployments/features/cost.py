@@ -6,11 +6,8 @@ JSON per run.
 
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Event, Thread
 from typing import Annotated
 
 import numpy as np
@@ -35,7 +32,6 @@ _EVENTS_PER_USER = 40
 _EVENTS_PER_VISIT = 5.0
 _BETWEEN_S = 180.0
 _N_ITEMS, _N_TAGS = 20_000, 200
-_BEAT_S, _STOPPED_S = 0.5, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +42,7 @@ class Cost:
     n_users: int
     n_workers: int
     rows_per_partition: int
-    seconds: float  # without those for which this process was stopped
-    stopped_s: float
+    seconds: float
     events_per_s: float
     reading_s: float
     users_s: float
@@ -114,11 +109,11 @@ def measure(data: Path, out: Path, n_workers: int, rows_per_partition: int, rows
     source = source_of(data, on_bad_row=OnBadRow.FAIL, now_s=_START_S * 2, rows_per_piece=rows_per_piece)
     with RayData(n_workers) as executor:
         list(executor.run(_warm, range(n_workers)))
-        with peak_watched(lambda command: command.startswith("ray::")) as peak, _awake() as stopped:
+        with peak_watched(lambda command: command.startswith("ray::")) as peak:
             began: dict[str, float] = {}
 
             def note(name: str, _: float) -> None:
-                began.setdefault(name, time.perf_counter() - stopped[0])
+                began.setdefault(name, time.perf_counter())
 
             began_s = time.perf_counter()
             built = build(
@@ -128,7 +123,7 @@ def measure(data: Path, out: Path, n_workers: int, rows_per_partition: int, rows
                 rows_per_partition=rows_per_partition,
                 on_step=note,
             )
-            ended_s = time.perf_counter() - stopped[0]
+            ended_s = time.perf_counter()
     seconds = ended_s - began_s
     return Cost(
         n_events=built.n_rows_read,
@@ -136,7 +131,6 @@ def measure(data: Path, out: Path, n_workers: int, rows_per_partition: int, rows
         n_workers=n_workers,
         rows_per_partition=rows_per_partition,
         seconds=round(seconds, 1),
-        stopped_s=round(stopped[0], 1),
         events_per_s=round(built.n_rows_read / seconds),
         reading_s=round(began["users"] - began["reading"], 1),
         users_s=round(began["items"] - began["users"], 1),
@@ -154,28 +148,6 @@ def _warm(number: int) -> int:
     row = {"user_id": ["u"], "item_id": ["a"], "kind": ["watch"], "time_s": [0.0], "value": [0.5]}
     catalogue = catalogue_of(items)
     return number + user_table(choices_of(pl.DataFrame(row), catalogue), catalogue).height
-
-
-@contextmanager
-def _awake() -> Iterator[list[float]]:
-    """Count the seconds for which this process did not run at all (it was stopped, or its machine slept)."""
-    stopped, over = [0.0], Event()
-
-    def beat() -> None:
-        before_s = time.perf_counter()
-        while not over.wait(_BEAT_S):
-            now_s = time.perf_counter()
-            if now_s - before_s > _STOPPED_S:
-                stopped[0] += now_s - before_s
-            before_s = now_s
-
-    thread = Thread(target=beat, name="awake", daemon=True)
-    thread.start()
-    try:
-        yield stopped
-    finally:
-        over.set()
-        thread.join()
 
 
 def _size_mb(folder: Path) -> float:

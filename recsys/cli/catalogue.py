@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from recsys.cli.places import RegistryOption, state_at_home
+from recsys.cli.places import RegistryOption, StateOption
 from recsys.core.clock import unix_clock
 from recsys.core.errors import DataFormatError, NotFoundError, UnavailableError
+from recsys.core.settings import first_fault
 from recsys.overlay.change import ItemChange
 from recsys.overlay.open import open_overlay
 from recsys.overlay.overlay import NOTHING, Overlay, Put
@@ -25,15 +26,6 @@ from recsys.registry.reader import open_bundle
 
 app = typer.Typer(no_args_is_help=True, help="Change items under the running service.")
 
-StateOption = Annotated[
-    str,
-    typer.Option(
-        "--state",
-        default_factory=state_at_home,
-        show_default="state.db at home",
-        help="User state, beside which the overlay lies: sqlite:////path or redis://host:port/0.",
-    ),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -114,21 +106,14 @@ def _change(line: bytes, file: Path, number: int) -> ItemChange:
     try:
         return ItemChange.model_validate_json(line, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"]) or "item"
-        raise DataFormatError(
-            file, "an item as JSON in every line", f"line {number}: {where}: {first['msg']}"
-        ) from error
+        found = f"line {number}: {first_fault(error, 'item')}"
+        raise DataFormatError(file, "an item as JSON in every line", found) from error
 
 
 def _put(state: str, changes: list[ItemChange]) -> list[Put]:
     now_s = unix_clock()
-    stamped = [
-        change if change.since_s is not None else change.model_copy(update={"since_s": now_s})
-        for change in changes
-    ]
     with open_overlay(state) as store:
-        fates = store.put(stamped, [now_s] * len(stamped))
+        fates = store.put([change.dated(now_s) for change in changes], [now_s] * len(changes))
     if Put.FULL in fates:
         raise UnavailableError(
             PART, f"full: {fates.count(Put.FULL)} items left out; marquee catalogue prune makes room"

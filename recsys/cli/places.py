@@ -78,6 +78,23 @@ EventsOption = Annotated[
         help="The event log, which knows who asked.",
     ),
 ]
+EventLogOption = Annotated[
+    str | None,
+    typer.Option(
+        "--event-log",
+        envvar="MARQUEE_EVENT_LOG",
+        help="Where events go first: kafka://HOST:PORT/PREFIX (see marquee ingest); else HOME/events.",
+    ),
+]
+StateOption = Annotated[
+    str,
+    typer.Option(
+        "--state",
+        default_factory=state_at_home,
+        show_default="state.db at home",
+        help="User state: sqlite:////path or redis://host:port/0, as for marquee serve.",
+    ),
+]
 LakeOption = Annotated[
     Path,
     typer.Option(

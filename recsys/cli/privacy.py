@@ -11,9 +11,9 @@ from recsys.cli.places import (
     EventsOption,
     LakeOption,
     RegistryOption,
+    StateOption,
     events_at_home,
     exposures_at_home,
-    state_at_home,
 )
 from recsys.core.clock import unix_clock
 from recsys.core.errors import DataFormatError, FieldError, UnavailableError
@@ -36,14 +36,6 @@ _SETTLED_S = 60.0  # after which no router holds what it showed before: Exposure
 
 WhoArgument = Annotated[
     str, typer.Argument(metavar="USER_ID", help="As clients send it; - reads it from stdin.")
-]
-StateOption = Annotated[
-    str,
-    typer.Option(
-        default_factory=state_at_home,
-        show_default="state.db at home",
-        help="User state, as for marquee serve.",
-    ),
 ]
 ExposuresOption = Annotated[
     Path,

@@ -26,10 +26,6 @@ class ItemChange(FrozenModel):
     since_s: _Finite | None = None
     """Unix time from which this holds; when it reached the broker, if nobody says."""
 
-    def row(self, came_s: float) -> Row:
-        """Return it as a row of the table of items.
-
-        Args:
-            came_s: Unix time from which it holds when it does not say itself.
-        """
-        return self.model_dump() | {"since_s": came_s if self.since_s is None else self.since_s}
+    def dated(self, came_s: float) -> "ItemChange":
+        """Return it with ``since_s``: ``came_s`` (Unix time) when it does not say itself."""
+        return self if self.since_s is not None else self.model_copy(update={"since_s": came_s})

@@ -6,13 +6,12 @@ from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from recsys.core.errors import FieldError, UnavailableError
+from recsys.core.errors import UnavailableError
 from recsys.overlay.change import ItemChange
 from recsys.overlay.overlay import CAPACITY, NOTHING, Overlay, Put, decoded, put_into, without
 from recsys.overlay.store import PART
+from recsys.state.redis import redis_client
 
 Result = TypeVar("Result")
 _MOST_ATTEMPTS = 100  # of one change; in each round of a race somebody wins
@@ -43,16 +42,7 @@ class RedisOverlay:
     ) -> None:
         self._capacity = capacity
         self._items, self._state = f"{key_prefix}items", f"{key_prefix}state"
-        try:
-            self._client = redis.Redis.from_url(
-                url,
-                password=password,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-            )
-        except ValueError as error:
-            raise FieldError("user state url", str(error), "redis://host:port/database") from error
+        self._client = redis_client(url, password=password, timeout_s=timeout_s)
 
     def put(self, changes: Sequence[ItemChange], accepted_s: Sequence[float]) -> list[Put]:
         """Put changes in; others who write at the same time are waited for."""

@@ -106,11 +106,8 @@ class SqliteOverlay:
         connection = sqlite3.connect(
             self._path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
         )
-        for statement in (
-            _ITEMS,
-            _STATE,
-        ):  # a rollback journal, not WAL: reads are rare, and the file stays one file
-            connection.execute(statement)
+        connection.execute(_ITEMS)  # a rollback journal, not WAL: reads are rare, and the file stays one file
+        connection.execute(_STATE)
         return connection
 
 

@@ -26,9 +26,8 @@ class Catalogue:
     popular_rows: NDArray[np.int32]  # shape (available items,), the most popular first
     contexts: tuple[str, ...]  # names of the context rows 1, 2, ...
     vocabulary: Vocabulary | None = None  # of the frame, where somebody has it already
-    n_learned: int | None = (
-        None  # items from this row on came after the bundle was made; None: there are none
-    )
+    n_learned: int | None = None
+    """Items from this row on came after the bundle was made; None: there are none."""
 
     @cached_property
     def items(self) -> Vocabulary:

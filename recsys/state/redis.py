@@ -81,6 +81,30 @@ return {{1}}
 """Compare-and-set too: the tombstone in place of the user; with an empty ledger, nothing else stays."""
 
 
+def redis_client(url: str, *, password: str | None, timeout_s: float) -> redis.Redis:
+    """Return a client of the Redis that a url names; the first call is the first contact.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``.
+        password: for a url that has none.
+        timeout_s: how long one connection attempt and one answer may take.
+
+    Raises:
+        FieldError: ``url`` is none of Redis.
+    """
+    try:
+        return redis.Redis.from_url(
+            url,
+            password=password,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            # one retry: a server that was restarted has cut every pooled connection
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        )
+    except ValueError as error:
+        raise FieldError("user state url", str(error), "redis://host:port/database") from error
+
+
 class RedisUserState:
     """A :class:`recsys.state.store.UserStateStore` in Redis 6 or later; the first call is the first contact.
 
@@ -110,17 +134,7 @@ class RedisUserState:
         self._limits = limits or StateLimits()
         self._key_prefix = key_prefix
         self._closed = False
-        try:
-            self._client = redis.Redis.from_url(
-                url,
-                password=password,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                # one retry: a server that was restarted has cut every pooled connection
-                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-            )
-        except ValueError as error:
-            raise FieldError("user state url", str(error), "redis://host:port/database") from error
+        self._client = redis_client(url, password=password, timeout_s=timeout_s)
 
     @property
     def is_local(self) -> bool:

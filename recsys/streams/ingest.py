@@ -17,7 +17,7 @@ from recsys.core.errors import ConflictError, UnavailableError
 from recsys.core.settings import FrozenModel
 from recsys.data.events import Event
 from recsys.eventlog.entry import Entry, Erasure
-from recsys.overlay.change import ItemChange, Row
+from recsys.overlay.change import ItemChange
 from recsys.overlay.store import OverlayStore
 from recsys.state.store import Applied, UserStateStore
 from recsys.streams.dead_letters import DeadLetters, Letter
@@ -138,9 +138,10 @@ class Ingest:
         """Apply a chunk and return what there was to count in it, so that a failed try counts nothing."""
         seen = IngestFigures(n_missing=chunk.n_missing, n_commits=1)
         if chunk.content is Content.ITEMS:
-            rows = self._opened(chunk, read_change, seen)
-            seen.fates["item"] += len(rows)
-            self._overlaid(chunk, rows, seen)
+            changes = self._opened(chunk, read_change, seen)
+            seen.fates["item"] += len(changes)
+            self._overlaid(chunk, changes, seen)
+            rows = [change.model_dump() for change in changes]
             seen.n_landed = self._tables.items.append(rows, source=chunk.source, upto=chunk.upto)
         else:
             events = self._remembered(self._opened(chunk, read_message, seen), seen)
@@ -151,13 +152,12 @@ class Ingest:
         seen.behind_s = 0.0 if last_s is None else max(0.0, self._clock() - last_s)
         return seen
 
-    def _overlaid(self, chunk: Chunk, rows: Sequence[Row], seen: IngestFigures) -> None:
+    def _overlaid(self, chunk: Chunk, changes: Sequence[ItemChange], seen: IngestFigures) -> None:
         """Put items into the overlay; read again, they change nothing."""
-        if self._overlay is None or not rows:
+        if self._overlay is None or not changes:
             return
         now_s = self._clock()
         sent_s = {message.key: message.sent_s for message in chunk.messages if message.key is not None}
-        changes = [ItemChange.model_validate(row) for row in rows]
         accepted_s = [sent_s.get(change.item_id.encode()) or now_s for change in changes]
         seen.overlaid.update(fate.value for fate in self._overlay.put(changes, accepted_s))
 

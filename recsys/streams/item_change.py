@@ -5,7 +5,7 @@ from typing import Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from recsys.overlay.change import ItemChange, Row
+from recsys.overlay.change import ItemChange
 from recsys.streams.message import Judgement, Message, PoisonError, Reason, malformed, usable_bytes
 
 _READER: Final = TypeAdapter(ItemChange)
@@ -16,8 +16,8 @@ def encode_change(change: ItemChange) -> bytes:
     return orjson.dumps(change.model_dump(exclude_none=True))
 
 
-def read_change(message: Message, *, now_s: float, judgement: Judgement) -> Row:
-    """Return a row of the table of items. A message with a key and no value says that the item is gone.
+def read_change(message: Message, *, now_s: float, judgement: Judgement) -> ItemChange:
+    """Return a change with ``since_s``. A message with a key and no value says that the item is gone.
 
     Args:
         message: its key, where it has one, is the item id.
@@ -29,7 +29,7 @@ def read_change(message: Message, *, now_s: float, judgement: Judgement) -> Row:
     """
     came_s = now_s if message.sent_s is None else message.sent_s
     if message.value is None and message.key and message.damage is None:
-        return ItemChange(item_id=_text(message.key), available=False).row(came_s)
+        return ItemChange(item_id=_text(message.key), available=False).dated(came_s)
     value = usable_bytes(message, judgement)
     try:
         change = _READER.validate_json(value, strict=True)
@@ -39,7 +39,7 @@ def read_change(message: Message, *, now_s: float, judgement: Judgement) -> Row:
         raise PoisonError(Reason.MALFORMED, "the key is not the item id")
     if change.since_s is not None and change.since_s > now_s + judgement.max_ahead_s:
         raise PoisonError(Reason.FUTURE, f"{change.since_s - now_s:.0f} s ahead of {now_s:.0f}")
-    return change.row(came_s)
+    return change.dated(came_s)
 
 
 def _text(key: bytes) -> str:

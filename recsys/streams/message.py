@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
 from recsys.core.errors import FieldError, InputError
-from recsys.core.settings import FrozenModel
+from recsys.core.settings import FrozenModel, first_fault
 from recsys.data.events import Event, check_fields
 from recsys.eventlog.entry import MAX_ENTRY_BYTES, Entry, Erasure
 
@@ -128,9 +128,7 @@ def usable_bytes(message: Message, judgement: Judgement) -> bytes:
 
 def malformed(error: ValidationError) -> PoisonError:
     """Return what is wrong with a message that has not the fields it should have."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(step) for step in first["loc"])
-    return PoisonError(Reason.MALFORMED, f"{where or 'message'}: {first['msg']}")
+    return PoisonError(Reason.MALFORMED, first_fault(error, "message"))
 
 
 def check_ids(*ids: str | None) -> None:

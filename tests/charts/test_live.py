@@ -72,6 +72,14 @@ class TestIngest:
         assert pod_of(rendered("--set", INGEST), "ingest")["automountServiceAccountToken"] is False
 
 
+def test_the_controller_judges_by_the_log_that_routers_write_to(rendered: Rendered) -> None:
+    assert not [one for one in container_of(rendered(), "controller")["args"] if "event-log" in one]
+    container = container_of(rendered("--set", f"{INGEST},{KAFKA},eventLog.existingSecret=s"), "controller")
+    assert "--event-log=kafka://k:9092/shop" in container["args"]
+    settings = {"name": "MARQUEE_KAFKA_PROPERTIES", "value": "/secrets/kafka/properties"}
+    assert settings in container["env"]
+
+
 class TestDrift:
     def test_it_looks_at_the_files_of_the_event_log(self, rendered: Rendered) -> None:
         arguments = container_of(rendered("--set", f"{DRIFT},drift.every=5m"), "drift")["args"]

@@ -208,8 +208,6 @@ def live_loop(args: GraphArgs, home: Path, world: Dataset) -> Iterator[tuple[int
         str(past),
         "--state",
         str(home / "drift"),
-        "--every",
-        "1s",
         "--registry",
         args.registry,
     ]

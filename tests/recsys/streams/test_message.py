@@ -88,7 +88,7 @@ def test_both_or_neither_of_event_and_erasure_is_malformed() -> None:
 
 
 def row_of(message: Message) -> dict[str, object]:
-    return read_change(message, now_s=NOW_S, judgement=JUDGEMENT)
+    return read_change(message, now_s=NOW_S, judgement=JUDGEMENT).model_dump()
 
 
 def test_a_change_of_an_item_holds_from_when_it_came_unless_it_says_when() -> None:
