@@ -88,19 +88,20 @@ def _run(
 ) -> CachingRow:
     flag = "--cache" if cache else "--no-cache"
     with servers.serve(registry, home, [flag, *settings]) as server:
-        give_histories(server.url, audience.users.n_users, audience.users.prefix)
+        give_histories(server.url, audience)
         _drive(server.url, audience, connections, _WARM_UP_S, seed=1)
         cpu_s = server.cpu_s()
         result = _drive(server.url, audience, connections, seconds, seed=2)
         return row_of(cache, connections, result, server.cpu_s() - cpu_s)
 
 
-def give_histories(url: str, n_users: int, prefix: str = "") -> None:
+def give_histories(url: str, audience: TrafficSettings) -> None:
     """Send every user's watches of items by chance; the same every time."""
     rng = np.random.default_rng(0)
-    items = rng.integers(0, N_ITEMS, (n_users, _HISTORY)).tolist()
+    users = audience.users
+    items = rng.integers(0, audience.items.n_items, (users.n_users, _HISTORY)).tolist()
     events = [
-        {"event_id": f"history-{place}", "user_id": f"{prefix}{user}", "kind": "watch", "item_id": item}
+        {"event_id": f"history-{place}", "user_id": f"{users.prefix}{user}", "kind": "watch", "item_id": item}
         for user, own in enumerate(items)
         for place, item in enumerate(own)
     ]

@@ -26,12 +26,15 @@ from recsys.recall.svd import SvdConfig
 from recsys.registry.local import LocalRegistry
 from recsys.training.cross_fit import CrossFitConfig
 from recsys.training.two_stage import TrainingConfig, fit_two_stage
+from tests.small import BILINEAR
 
 NOW_S = 0.0  # of nobody: the moment at which the bundle is asked
 N_LISTS, N_CHOICES = 300, 4
 TINY = TrainingConfig(
     knowledge=KnowledgeConfig(
-        recall=RecallConfig(sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=4))
+        recall=RecallConfig(
+            bilinear=BILINEAR, sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=4)
+        )
     ),
     cross_fit=CrossFitConfig(n_folds=2, min_positions=3, max_positions=3, n_candidates=20),
     boosting=BoostingConfig(n_trees=60, max_depth=4, min_child_weight=1.0),  # or strangers are all alike

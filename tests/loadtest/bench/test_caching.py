@@ -7,6 +7,7 @@ from loadtest.bench.caching import AUDIENCE, compare, row_of
 from loadtest.engine.result import Result, WorkerReport
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.tally import Tally
+from loadtest.traffic.settings import Items
 from loadtest.transports.exchange import Exchange, Request
 
 ANSWER = b'{"request_id":"1","items":[],"arm":"stable","bundle":"b","cursor":null,"degraded":[],"cached":%s}'
@@ -29,9 +30,9 @@ def test_a_row_tells_the_share_of_answers_that_came_from_the_cache() -> None:
 @pytest.mark.serve
 @pytest.mark.slow
 def test_the_cache_answers_a_good_part_and_is_off_when_asked(tmp_path: Path) -> None:
-    registry = bench_registry(tmp_path / "bench", clock=lambda: 0.0)
+    registry = bench_registry(tmp_path / "bench", clock=lambda: 0.0, n_items=1_000)
     users = AUDIENCE.users.model_copy(update={"n_users": 200})
-    audience = AUDIENCE.model_copy(update={"users": users})
+    audience = AUDIENCE.model_copy(update={"users": users, "items": Items(n_items=1_000)})
     without, with_cache = compare(registry, tmp_path, audience=audience, connections=8, seconds=4.0)
     assert (without.cached_share, without.failed) == (0.0, 0)
     assert with_cache.cached_share > 0.1

@@ -12,10 +12,13 @@ from recsys.recall.sources import RecallConfig
 from recsys.recall.svd import SvdConfig
 from recsys.training.cross_fit import CrossFitConfig
 from recsys.training.two_stage import TrainingConfig, fit_two_stage
+from tests.small import BILINEAR
 
 TINY = TrainingConfig(
     knowledge=KnowledgeConfig(
-        recall=RecallConfig(sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=4))
+        recall=RecallConfig(
+            bilinear=BILINEAR, sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=4)
+        )
     ),
     cross_fit=CrossFitConfig(n_folds=2, min_positions=3, max_positions=3, n_candidates=20),
     boosting=BoostingConfig(n_trees=10, max_depth=3),

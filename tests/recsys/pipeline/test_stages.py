@@ -23,11 +23,14 @@ from recsys.recall.sources import Quotas, RecallConfig
 from recsys.recall.svd import SvdConfig
 from recsys.registry.reader import FolderBundleReader
 from recsys.reranking.rerank import RerankingConfig
+from tests.small import BILINEAR
 
 N = 20
 UNAVAILABLE = (3, 8)
 CONFIG = KnowledgeConfig(
-    recall=RecallConfig(sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=4))
+    recall=RecallConfig(
+        bilinear=BILINEAR, sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=4)
+    )
 )
 
 

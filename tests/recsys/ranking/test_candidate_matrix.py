@@ -23,9 +23,11 @@ from recsys.recall.sequential import SequentialConfig
 from recsys.recall.sources import SOURCE_NAMES, Quotas, RecallConfig, name_candidates
 from recsys.recall.svd import SvdConfig
 from recsys.registry.reader import FolderBundleReader
+from tests.small import BILINEAR
 
 CONFIG = KnowledgeConfig(
     recall=RecallConfig(
+        bilinear=BILINEAR,
         sequential=SequentialConfig(min_events=2, rank=8),
         svd=SvdConfig(n_factors=6),
         quotas=Quotas(svd=30),  # without a share its rank would say nothing

@@ -16,6 +16,7 @@ from recsys.recall.svd import SvdConfig
 from recsys.training.ablation import METRICS, AblationConfig, ablate, arms_of, group_arms, validation_split
 from recsys.training.cross_fit import CrossFitConfig
 from recsys.training.two_stage import TrainingConfig
+from tests.small import BILINEAR
 
 LogOf = Callable[..., InteractionLog]
 CatalogueOf = Callable[..., pl.DataFrame]
@@ -23,7 +24,9 @@ CatalogueOf = Callable[..., pl.DataFrame]
 BASE = TrainingConfig(
     knowledge=KnowledgeConfig(
         recall=RecallConfig(
-            sequential=SequentialConfig(min_events=2, rank=8, ridge=5.0), svd=SvdConfig(n_factors=4)
+            bilinear=BILINEAR,
+            sequential=SequentialConfig(min_events=2, rank=8, ridge=5.0),
+            svd=SvdConfig(n_factors=4),
         )
     ),
     cross_fit=CrossFitConfig(n_folds=2, min_positions=3, max_positions=3, n_candidates=20),

@@ -25,12 +25,15 @@ from recsys.training.cross_fit import (
     sampled,
     users_at,
 )
+from tests.small import BILINEAR
 
 LogOf = Callable[..., InteractionLog]
 CatalogueOf = Callable[..., pl.DataFrame]
 
 SMALL = KnowledgeConfig(
-    recall=RecallConfig(sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=3))
+    recall=RecallConfig(
+        bilinear=BILINEAR, sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=3)
+    )
 )
 CONFIG = CrossFitConfig(n_folds=3, min_positions=2, max_positions=2, n_candidates=10, batch_users=16)
 

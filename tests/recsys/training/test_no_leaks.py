@@ -15,9 +15,12 @@ from recsys.recall.sequential import SequentialConfig
 from recsys.recall.sources import RecallConfig, name_candidates
 from recsys.recall.svd import SvdConfig
 from recsys.training.cross_fit import CrossFitConfig, Questions, cross_fit, users_at
+from tests.small import BILINEAR
 
 SMALL = KnowledgeConfig(
-    recall=RecallConfig(sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=3))
+    recall=RecallConfig(
+        bilinear=BILINEAR, sequential=SequentialConfig(min_events=2, rank=4), svd=SvdConfig(n_factors=3)
+    )
 )
 N_AFTER = 3  # positions of each asked user behind the question
 

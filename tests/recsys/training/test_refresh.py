@@ -27,11 +27,14 @@ from recsys.training.kept_sums import kept_sums, open_sums, sums_of
 from recsys.training.refresh import RefreshConfig, Refreshed, read_parent, refresh
 from recsys.training.train import train
 from recsys.training.two_stage import TrainingConfig
+from tests.small import BILINEAR
 
 TINY = TrainingConfig(
     knowledge=KnowledgeConfig(
         recall=RecallConfig(
-            sequential=SequentialConfig(min_events=2, rank=8, ridge=5.0), svd=SvdConfig(n_factors=4)
+            bilinear=BILINEAR,
+            sequential=SequentialConfig(min_events=2, rank=8, ridge=5.0),
+            svd=SvdConfig(n_factors=4),
         )
     ),
     cross_fit=CrossFitConfig(n_folds=2, min_positions=3, max_positions=3, n_candidates=20),

@@ -10,11 +10,14 @@ from recsys.training.cross_fit import CrossFitConfig
 from recsys.training.refresh_cost import made_up_log, measure
 from recsys.training.refresh_worth import worth
 from recsys.training.two_stage import TrainingConfig
+from tests.small import BILINEAR
 
 TINY = TrainingConfig(
     knowledge=KnowledgeConfig(
         recall=RecallConfig(
-            sequential=SequentialConfig(min_events=2, rank=8, ridge=5.0), svd=SvdConfig(n_factors=4)
+            bilinear=BILINEAR,
+            sequential=SequentialConfig(min_events=2, rank=8, ridge=5.0),
+            svd=SvdConfig(n_factors=4),
         )
     ),
     cross_fit=CrossFitConfig(n_folds=2, min_positions=3, max_positions=3, n_candidates=20),

@@ -21,6 +21,7 @@ from recsys.registry.reader import open_bundle
 from recsys.training.cross_fit import CrossFitConfig
 from recsys.training.train import Trained, find_trained, train, training_key
 from recsys.training.two_stage import TrainingConfig, fit_two_stage
+from tests.small import BILINEAR
 
 LogOf = Callable[..., InteractionLog]
 CatalogueOf = Callable[..., pl.DataFrame]
@@ -28,7 +29,9 @@ CatalogueOf = Callable[..., pl.DataFrame]
 TINY = TrainingConfig(
     knowledge=KnowledgeConfig(
         recall=RecallConfig(
-            sequential=SequentialConfig(min_events=2, rank=8, ridge=5.0), svd=SvdConfig(n_factors=4)
+            bilinear=BILINEAR,
+            sequential=SequentialConfig(min_events=2, rank=8, ridge=5.0),
+            svd=SvdConfig(n_factors=4),
         )
     ),
     cross_fit=CrossFitConfig(n_folds=2, min_positions=3, max_positions=3, n_candidates=20),
