@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -16,7 +16,7 @@ from loadtest.soak.memory import held_by, marked
 from recsys.core.errors import UnavailableError
 from recsys.core.ports import free_ports
 
-_MARQUEE = (sys.executable, "-c", "from recsys.cli.main import main; main()")
+MARQUEE = (sys.executable, "-c", "from recsys.cli.main import main; main()")
 _MARK = "MARQUEE_BENCH_SERVER"  # in the environment of a server and of all that it starts
 _START_S = 180.0
 _STOP_S = 30.0
@@ -56,16 +56,29 @@ class Server:
 
 @contextmanager
 def serve(
-    registry: Path, home: Path, settings: Sequence[str] = (), *, name: str = "graph"
+    registry: Path,
+    home: Path,
+    settings: Sequence[str] = (),
+    *,
+    name: str = "graph",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Run ``marquee serve`` while the block lasts.
 
     Without its cache, for a benchmark measures lists that are computed; ``--cache`` in ``settings`` wins.
+
+    Args:
+        registry: its bundles.
+        home: of all that it writes.
+        settings: further arguments.
+        name: of its log in ``home``, and in errors.
+        environment: beside that of this process.
     """
     (port,) = free_ports(1)
     output = home / f"{name.replace(' ', '-')}.out"
-    command = [*_MARQUEE, "serve", "--registry", str(registry), "--home", str(home), "--port", str(port)]
-    with _running(name, [*command, "--json", "--no-cache", *settings], output) as (process, mark):
+    command = [*MARQUEE, "serve", "--registry", str(registry), "--home", str(home), "--port", str(port)]
+    words = [*command, "--json", "--no-cache", *settings]
+    with running(name, words, output, environment) as (process, mark):
         _wait_for(name, process, output, lambda: b"address" in output.read_bytes())
         yield Server(name, port, mark)
 
@@ -79,7 +92,7 @@ def monolith(registry: Path, home: Path, workers: int = 1) -> Iterator[Server]:
     module = "loadtest.bench.monolith"
     command = [sys.executable, "-m", module, str(registry), state_url, str(port), str(workers)]
     output = home / f"monolith-{workers}.out"
-    with _running(name, command, output) as (process, mark):
+    with running(name, command, output) as (process, mark):
         _wait_for(name, process, output, lambda: _answers(port))
         yield Server(name, port, mark)
 
@@ -93,18 +106,33 @@ def plain_serve(registry: Path, home: Path) -> Iterator[Server]:
     program = "from loadtest.bench.plain_serve import main; main()"
     command = [sys.executable, "-c", program, str(registry), state_url, str(port)]
     output = home / "plain-serve.out"
-    with _running("serve defaults", command, output) as (process, mark):
+    with running("serve defaults", command, output) as (process, mark):
         _wait_for("serve defaults", process, output, lambda: b"ready" in output.read_bytes())
         yield Server("serve defaults", port, mark)
 
 
 @contextmanager
-def _running(
-    name: str, command: Sequence[str], output: Path
+def running(
+    name: str, command: Sequence[str], output: Path, more: Mapping[str, str] | None = None
 ) -> "Iterator[tuple[subprocess.Popen[bytes], str]]":
+    """Run a command while the block lasts, then end it by SIGTERM.
+
+    Args:
+        name: of it, in errors.
+        command: words.
+        output: file for all that it says.
+        more: environment beside that of this process.
+
+    Yields:
+        The process, and what stands in the environment of it and of all that it starts.
+
+    Raises:
+        UnavailableError: it did not end within half a minute.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
     mark = uuid4().hex
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", _MARK: mark}  # one thread: faster on few cores
+    one_thread = {"OMP_NUM_THREADS": "1"}  # faster on few cores
+    environment = {**os.environ, **one_thread, **(more or {}), _MARK: mark}
     with output.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment, start_new_session=True)
     try:
@@ -116,6 +144,10 @@ def _running(
         except subprocess.TimeoutExpired as error:
             process.kill()
             raise UnavailableError(name, f"it did not stop within {_STOP_S:g} s") from error
+        finally:
+            for pid in marked(f"{_MARK}={mark}"):  # what it had begun and not waited for
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
 
 
 def _wait_for(name: str, process: "subprocess.Popen[bytes]", output: Path, is_up: Callable[[], bool]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from loadtest.live.ledger import Ledger
 from loadtest.live.population import Population, Visit, Visitor
-from loadtest.live.reactions import PAD, react
+from loadtest.live.reactions import PAD, Reactions, found_lists, react
 from loadtest.live.result import ArmResult, LiveResult
 from loadtest.live.settings import LiveSettings
 from loadtest.live.wire import (
@@ -50,6 +50,8 @@ class Pulse:
 
 
 Look = Callable[[Pulse], None]
+Met = Callable[[Visit, Shown, Reactions], None]
+"""Is told of every list that came, and what became of it."""
 
 
 async def play(
@@ -61,6 +63,7 @@ async def play(
     seconds: float | None = None,
     stop: asyncio.Event | None = None,
     look: Look = lambda _: None,
+    on_list: Met = lambda _, __, ___: None,
     clock: Clock = monotonic_clock,
     now: Clock = unix_clock,
 ) -> LiveResult:
@@ -77,6 +80,7 @@ async def play(
         seconds: how long; None: until ``stop`` is set.
         stop: ends the run early, with the result of what was.
         look: is told twice a second how it goes.
+        on_list: is told of every list, as soon as it was looked at.
         clock: monotonic seconds, those of the event loop.
         now: Unix time; events carry it, for world time is a matter of tastes alone.
 
@@ -86,7 +90,7 @@ async def play(
     target = target_of(url)
     if target.scheme != "http":
         raise FieldError("URL", repr(url), "http://host[:port]")
-    player = _Player(world, settings, run_id, clock=clock, now=now)
+    player = _Player(world, settings, run_id, on_list=on_list, clock=clock, now=now)
     limits = Limits(connections=settings.max_in_flight, timeout_s=settings.timeout_s)
     transport = LeanTransport(target, limits, done=player.done, clock=clock)
     watching = asyncio.create_task(_watch(player, look))
@@ -109,8 +113,9 @@ async def _watch(player: "_Player", look: Look) -> None:
 
 class _Player:
     def __init__(
-        self, world: World, settings: LiveSettings, run_id: str, *, clock: Clock, now: Clock
+        self, world: World, settings: LiveSettings, run_id: str, *, on_list: Met, clock: Clock, now: Clock
     ) -> None:
+        self._on_list = on_list
         self._world, self._settings, self._run_id = world, settings, run_id
         self._clock, self._now = clock, now
         self._population = Population(world, settings.population, seed=settings.seed, run_id=run_id)
@@ -133,7 +138,10 @@ class _Player:
             due_s = visit.due_s if seconds is None else min(visit.due_s, seconds)
             if await self._stopped_before(self._started_s + due_s, stop) or over:
                 return
-            self._ask(visit)
+            if visit.by_themselves:
+                self._search(visit)
+            else:
+                self._ask(visit)
 
     async def drain(self) -> None:
         """Wait for what is under way, as long as the transport does."""
@@ -194,6 +202,17 @@ class _Player:
             return
         self._send(ask(visit, self._settings.top_n), self._started_s + visit.due_s)
 
+    def _search(self, visit: Visit) -> None:
+        """Let the visitor find something without the service, which learns of it by events alone."""
+        visitor, settings = visit.visitor, self._settings
+        rows = np.array([visitor.user_row], dtype=np.int64)
+        times_s = np.array([visit.world_time_s])
+        among = settings.population.found_among
+        lists = found_lists(self._world, rows, settings.top_n, times_s, self._rng, among=among)
+        item_ids = [self._world.catalogue.item_ids[row] for row in lists[0].tolist() if row != PAD]
+        reactions = react(self._world, rows, lists[:, : len(item_ids)], times_s, self._rng)
+        self._keep(happened(item_ids, reactions), visit, None)
+
     def _send(self, request: Request, due_s: float) -> None:
         if self._transport is not None:
             self._n_open += 1
@@ -231,22 +250,28 @@ class _Player:
         reactions = react(self._world, user_rows, lists, visit.world_time_s, self._rng)
         n_again = sum(item_id in met for item_id in shown.item_ids)
         self._ledger.answered(shown, reactions, at_s=at_s, latency_s=at_s - visit.due_s, n_met_again=n_again)
-        done = happened(shown, reactions)
-        met.update(item_id for _, item_id, _, _ in done)
-        visitor = visit.visitor
-        unit = visitor.user_id or visitor.session_id
+        self._on_list(visit, shown, reactions)
+        unit = visit.visitor.user_id or visit.visitor.session_id
         if unit is not None:
             self._ledger.met(unit, shown.arm, asked_s=visit.due_s, at_s=at_s)
+        self._keep(happened(shown.item_ids, reactions), visit, shown.request_id)
+
+    def _keep(self, done: Sequence[Happened], visit: Visit, request_id: str | None) -> None:
+        """Remember what somebody has met, and tell the service of it."""
+        visitor = visit.visitor
         if visitor.user_id is None:
             visitor.met.extend((item_id, kind) for _, item_id, kind, _ in done)
-        else:
-            self._tell(done, shown, visitor.user_id, visit.number)
-
-    def _tell(self, done: Sequence[Happened], shown: Shown, user_id: str, number: int) -> None:
+            return
+        self._met_by(visitor).update(item_id for _, item_id, _, _ in done)
         if done:
-            event_id = f"{self._run_id}-{number}"
             self._ledger.told(len(done))
-            request = tell(done, shown, user_id=user_id, event_id=event_id, time_s=self._now())
+            request = tell(
+                done,
+                user_id=visitor.user_id,
+                event_id=f"{self._run_id}-{visit.number}",
+                time_s=self._now(),
+                request_id=request_id,
+            )
             self._send(request, self._clock())
 
     def _take_results(self, exchange: Exchange) -> None:

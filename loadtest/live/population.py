@@ -38,13 +38,15 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One list to be asked for."""
+    """One list to be asked for, or found without the service."""
 
     number: int
     due_s: float
     """Seconds of real time after the beginning."""
     world_time_s: float
     visitor: Visitor
+    by_themselves: bool = False
+    """They look for something themselves and ask for no list."""
 
 
 class Population:
@@ -80,7 +82,7 @@ class Population:
         while True:
             due_s += self._rng.exponential(1.0 / self._settings.rate_per_s)
             world_time_s = self.begins_s + due_s * self._settings.speed
-            yield Visit(number, due_s, world_time_s, self._visitor())
+            yield Visit(number, due_s, world_time_s, self._visitor(), self._by_themselves())
             number += 1
 
     def _visitor(self) -> Visitor:
@@ -90,6 +92,10 @@ class Population:
         if visitor is None or self._rng.random() < 1.0 / self._settings.lists_per_session:
             visitor = self._seats[seat] = self._somebody()
         return visitor
+
+    def _by_themselves(self) -> bool:
+        share = self._settings.own_share
+        return share > 0.0 and bool(self._rng.random() < share)
 
     def _somebody(self) -> Visitor:
         luck = self._rng.random()

@@ -104,6 +104,37 @@ def best_lists(
     return np.argsort(-merit, axis=1, kind="stable")[:, :n_positions].astype(np.int64)
 
 
+def found_lists(
+    world: World,
+    user_rows: NDArray[np.int64],
+    n_positions: int,
+    times_s: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    among: int,
+) -> NDArray[np.int64]:
+    """Return what people find by themselves: the best of some published videos that they come across.
+
+    Args:
+        world: knows the tastes.
+        user_rows: shape (users,).
+        n_positions: the most that anybody finds.
+        times_s: world times, shape (users,).
+        rng: draws what they come across.
+        among: how many that is.
+
+    Returns:
+        Shape (users, min(n_positions, among, items)), the best first; :data:`PAD` where nothing was left.
+    """
+    published = world.catalogue.published_s <= times_s[:, None]
+    luck = np.where(published, rng.random(published.shape), 2.0)
+    met = np.argsort(luck, axis=1)[:, :among].astype(np.int64)
+    there = np.take_along_axis(published, met, axis=1)
+    merit = watch_logit(world.affinity(user_rows, met, times_s), world.catalogue.quality[met])
+    best = np.argsort(np.where(there, -merit, np.inf), axis=1, kind="stable")[:, :n_positions]
+    return np.where(np.take_along_axis(there, best, axis=1), np.take_along_axis(met, best, axis=1), PAD)
+
+
 def random_lists(world: World, n_users: int, n_positions: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return lists drawn blindly, no video twice in a list: shape (n_users, min(n_positions, items))."""
     luck = rng.random((n_users, world.catalogue.n_items))

@@ -25,6 +25,10 @@ class PopulationSettings(FrozenModel):
     """Share of sessions of users whom the service has never met."""
     anonymous_share: float = Field(default=0.05, ge=0.0, le=1.0)
     """Share of sessions of people who do not say who they are."""
+    own_share: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of visits on which people look for something by themselves and ask for no list."""
+    found_among: PositiveInt = 60
+    """Then they choose the best of so many videos drawn blindly."""
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:

@@ -61,10 +61,9 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Events on their way; ``arm`` showed the list that they follow from."""
+    """Events on their way."""
 
     n: int
-    arm: str
 
 
 def ask(visit: Visit, top_n: int) -> Request:
@@ -108,25 +107,27 @@ def fault_of(shown: Shown, top_n: int, known: Container[str]) -> str | None:
     return SHORT if len(shown.item_ids) < top_n else None
 
 
-def happened(shown: Shown, reactions: Reactions) -> list[Happened]:
+def happened(item_ids: Sequence[str], reactions: Reactions) -> list[Happened]:
     """Return what became of the positions that were looked at."""
     kinds, values = reactions.kinds[0].tolist(), reactions.values[0].tolist()
     return [
         (position, item_id, KINDS[kind].value, value)
-        for position, (item_id, kind, value) in enumerate(zip(shown.item_ids, kinds, values, strict=True), 1)
+        for position, (item_id, kind, value) in enumerate(zip(item_ids, kinds, values, strict=True), 1)
         if kind >= 0
     ]
 
 
-def tell(done: Sequence[Happened], shown: Shown, *, user_id: str, event_id: str, time_s: float) -> Request:
+def tell(
+    done: Sequence[Happened], *, user_id: str, event_id: str, time_s: float, request_id: str | None = None
+) -> Request:
     """Return the request that brings events home.
 
     Args:
         done: of :func:`happened`.
-        shown: the list that they follow from.
         user_id: whose events they are.
         event_id: beginning of their ids.
         time_s: Unix time of the service's clock, not of the world's.
+        request_id: of the list that they follow from; None: people found the videos without the service.
     """
     events = [
         {
@@ -136,12 +137,11 @@ def tell(done: Sequence[Happened], shown: Shown, *, user_id: str, event_id: str,
             "item_id": item_id,
             "time_s": time_s,
             "value": value,
-            "request_id": shown.request_id,
+            **({} if request_id is None else {"request_id": request_id}),
         }
         for position, item_id, kind, value in done
     ]
-    sent = Sent(len(events), shown.arm)
-    return Request("events", "POST", "/events", orjson.dumps(events), session=sent)
+    return Request("events", "POST", "/events", orjson.dumps(events), session=Sent(len(events)))
 
 
 def read_results(body: bytes) -> list[str]:

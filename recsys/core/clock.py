@@ -3,6 +3,8 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from recsys.core.errors import FieldError
 
@@ -21,24 +23,41 @@ monotonic_clock: Clock = time.monotonic
 
 
 def clock_of(text: str, machine: Clock = machine_clock) -> Clock:
-    """Return a clock that starts late, elsewhere, and at its own pace.
+    """Return a clock that stands still until a file is there, and from then on goes at its own pace.
+
+    So that processes may take as long as they like to start.
 
     Args:
-        text: ``MACHINE_S,WORLD_S,SPEED``: until ``MACHINE_S`` of the machine's clock it stands at
-            ``WORLD_S``; from then on it goes ``SPEED`` times as fast.
+        text: ``WORLD_S,SPEED,FILE``: where it stands, seconds of it per second of the machine, and the file,
+            whose time of change is when it begins to go.
         machine: Unix time.
 
     Raises:
         FieldError: the text does not say that.
-
-    >>> clock_of("100,5000,60", lambda: 103.0)()
-    5180.0
     """
     try:
-        begins_s, world_s, speed = (float(part) for part in text.split(","))
+        world, pace, file = text.split(",", 2)
+        world_s, speed = float(world), float(pace)
     except ValueError:
-        raise FieldError(SIMULATED_CLOCK, repr(text), "MACHINE_S,WORLD_S,SPEED, three numbers") from None
-    return lambda: world_s + max(0.0, machine() - begins_s) * speed
+        raise FieldError(SIMULATED_CLOCK, repr(text), "WORLD_S,SPEED,FILE: two numbers and a path") from None
+    return _SimulatedClock(world_s, speed, Path(file), machine)
+
+
+@dataclass(slots=True)
+class _SimulatedClock:
+    world_s: float
+    speed: float
+    file: Path
+    machine: Clock
+    begins_s: float | None = None
+
+    def __call__(self) -> float:
+        if self.begins_s is None:
+            try:
+                self.begins_s = self.file.stat().st_mtime
+            except FileNotFoundError:
+                return self.world_s
+        return self.world_s + max(0.0, self.machine() - self.begins_s) * self.speed
 
 
 _simulated = os.environ.get(SIMULATED_CLOCK)

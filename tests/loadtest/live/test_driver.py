@@ -116,6 +116,17 @@ def test_what_is_sent_is_what_the_service_reads(serve: Serve) -> None:
     assert all(len({event["user_id"] for event in batch}) == 1 for batch in batches)
 
 
+def test_what_people_find_by_themselves_is_told_without_a_list(serve: Serve) -> None:
+    result, asked = played(serve, well, n=200, own_share=0.5)
+    events = [event for one in asked if one.path == "/events" for event in orjson.loads(one.body)]
+    own = [event for event in events if "request_id" not in event]
+    assert 0 < result.n_asked == sum(one.path == "/recommend" for one in asked) < 200
+    assert 0 < len(own) < len(events) == result.events.n_sent == sum(result.events.statuses.values())
+    assert {event["item_id"] for event in own} <= set(world().catalogue.item_ids)
+    assert {event["item_id"] for event in own} - set(IDS)
+    assert len({event["event_id"] for event in events}) == len(events)
+
+
 def test_events_carry_the_time_of_the_service_and_not_of_the_world(serve: Serve) -> None:
     settings = LiveSettings(population=PopulationSettings(rate_per_s=500, anonymous_share=0.0), top_n=TOP_N)
     with serve(well) as server:

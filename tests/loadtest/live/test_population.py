@@ -109,3 +109,9 @@ def test_so_many_sessions_go_on_at_a_time_that_pauses_are_as_told() -> None:
 def test_shares_beyond_everybody_are_refused() -> None:
     with pytest.raises(ValidationError, match="more than"):
         PopulationSettings(new_share=0.7, anonymous_share=0.4)
+
+
+def test_as_many_visits_as_told_need_no_list() -> None:
+    some, none = visits(2_000, own_share=0.3), visits(2_000)
+    assert likely(sum(visit.by_themselves for visit in some), 2_000, 0.3)
+    assert not any(visit.by_themselves for visit in none)

@@ -15,6 +15,7 @@ from loadtest.live.reactions import (
     Reactions,
     best_lists,
     expected_watch_rate,
+    found_lists,
     random_lists,
     react,
 )
@@ -127,3 +128,26 @@ def test_an_empty_list_is_worth_nothing_known() -> None:
     nothing = np.full((2, 3), PAD, dtype=np.int64)
     assert not reactions(nothing).looked.any()
     assert np.isnan(expected_watch_rate(world(), users(2), nothing, 0.0))
+
+
+def test_people_find_the_best_of_what_they_come_across_and_nothing_unpublished() -> None:
+    ends_s = world().scenario.ends_s
+    times_s = np.full(200, ends_s)
+
+    def found(among: int, times_s: NDArray[np.float64]) -> NDArray[np.int64]:
+        rng = np.random.default_rng(2)
+        return found_lists(world(), users(200), N_POSITIONS, times_s, rng, among=among)
+
+    everything = found(world().catalogue.n_items, times_s)
+    np.testing.assert_array_equal(everything, best_lists(world(), users(200), N_POSITIONS, ends_s))
+    some = found(30, times_s)
+    ranked = (everything, some, shuffled()[:200])
+    rates = [expected_watch_rate(world(), users(200), lists, ends_s) for lists in ranked]
+    assert rates == sorted(rates, reverse=True)
+    assert all(len(set(own)) == N_POSITIONS for own in some.tolist())
+    first_s = np.full(200, np.sort(world().catalogue.published_s)[2])
+    early = found(world().catalogue.n_items, first_s)
+    there = early != PAD
+    n_there = int((world().catalogue.published_s <= first_s[0]).sum())
+    assert (there.sum(axis=1) == min(n_there, N_POSITIONS)).all()
+    assert (world().catalogue.published_s[early[there]] <= first_s[0]).all()
