@@ -54,8 +54,8 @@ class Release:
         self.helm("install", "mq", str(CHART), *self.values)
 
     def upgrade(self, *changes: str) -> None:
-        """Let Helm bring the same values and these."""
-        self.helm("upgrade", "mq", str(CHART), *self.values, *changes)
+        """Let Helm bring the same values and these, and forget no revision: the first is looked at again."""
+        self.helm("upgrade", "mq", str(CHART), "--history-max", "0", *self.values, *changes)
 
     def is_changed(self) -> bool:
         """Return whether Helm's last values are not those of the install."""
