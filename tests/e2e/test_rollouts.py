@@ -81,7 +81,7 @@ def test_a_bundle_that_is_not_there_is_refused_and_users_keep_theirs(
     assert "no bundle named '0123456789abcdef'" in told["why"]
     assert told["what_to_do"].startswith("register the bundle")
     assert any(one.startswith("Refused") and "0123456789abcdef" in one for one in running.warnings())
-    assert "0123456789abcdef" not in running.document().model_dump_json()  # what was before may go on settling
+    assert "0123456789abcdef" not in running.document().model_dump_json()  # what was before may settle
     assert running.gives_all(bundles.first)
     assert set(load.report.bundles) == {bundles.first[:12]}
 
