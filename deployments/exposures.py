@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from math import nan
 from typing import NamedTuple
 
-from deployments.metrics import EXPOSURES
+from deployments.metrics import EXPOSURES, EXPOSURES_PUBLISHED
 from deployments.question import Answer, Degradation, Exploration, Question, ShownItem
 from deployments.settings import ExposureSettings
 from recsys.core.clock import monotonic_clock, unix_clock
 from recsys.core.pseudonyms import Pseudonyms
 from recsys.eventlog.exposure import Exposure, key_for
 from recsys.eventlog.exposure_writer import ExposureThread, ExposureWriter, Fate
+from recsys.streams.open import open_exposure_topic
 
 _ANSWER_BYTES = 1_024  # of what is held of an answer in memory, ids of any length included
 _ITEM_BYTES = 160
@@ -132,11 +133,16 @@ def open_exposures(settings: ExposureSettings, writer_id: str) -> Exposures | No
     Raises:
         DataFormatError: the key file holds no key.
         OSError: it can neither be read nor made.
+        FieldError: there is no client of Kafka, which ``topic`` asks for.
     """
     if settings.folder is None:
         return None
     for fate in Fate:
         EXPOSURES.labels(fate.value)  # shown as 0 from the beginning
+        EXPOSURES_PUBLISHED.labels(fate.value)
+    pseudonyms = Pseudonyms.of_file(settings.key or key_for(settings.folder))
+    address = settings.topic
+    topic = None if address is None else open_exposure_topic(address, writer_id, _count_published)
     writer = ExposureWriter(
         settings.folder,
         writer_id,
@@ -144,10 +150,21 @@ def open_exposures(settings: ExposureSettings, writer_id: str) -> Exposures | No
         clock=monotonic_clock,
         unix_clock=unix_clock,
         on_fate=_count,
+        publish=(lambda _: None) if topic is None else topic.publish,
     )
-    pseudonyms = Pseudonyms.of_file(settings.key or key_for(settings.folder))
-    return Exposures(writer.offer, pseudonyms, close=ExposureThread(writer).close)
+    thread = ExposureThread(writer)
+
+    def close() -> None:
+        thread.close()
+        if topic is not None:
+            topic.close()
+
+    return Exposures(writer.offer, pseudonyms, close=close)
 
 
 def _count(fate: Fate, n_exposures: int) -> None:
     EXPOSURES.labels(fate.value).inc(n_exposures)
+
+
+def _count_published(fate: Fate, n_exposures: int) -> None:
+    EXPOSURES_PUBLISHED.labels(fate.value).inc(n_exposures)

@@ -77,6 +77,9 @@ EVENTS = Counter(
 EXPOSURES = Counter(
     "marquee_exposures", "Answers by what became of their exposure: written, dropped", ["fate"]
 )
+EXPOSURES_PUBLISHED = Counter(
+    "marquee_exposures_published", "Exposures by what became of their message: written, dropped", ["fate"]
+)
 CACHE = Counter(
     "marquee_cache",
     "Questions by who could share the answer and what was found: hit, shared, miss, left_out",

@@ -12,7 +12,7 @@ from recsys.core.settings import FrozenModel
 from recsys.eventlog.exposure_writer import ExposureConfig
 from recsys.registry.open import RegistryAddress
 from recsys.rollout.names import LANES, BundleName, Name
-from recsys.streams.address import EventLogPlace
+from recsys.streams.address import EventLogPlace, KafkaPlace
 
 
 class Replicas(FrozenModel):
@@ -105,6 +105,9 @@ class ExposureSettings(FrozenModel):
 
     files: ExposureConfig = ExposureConfig()
     """How files are cut, how much may wait, how long they are kept."""
+
+    topic: KafkaPlace | None = None
+    """``kafka://HOST:PORT/PREFIX``: published in Kafka's topic PREFIX.exposures, too; None: files alone."""
 
 
 class PrivacySettings(FrozenModel):

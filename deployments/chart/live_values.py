@@ -17,6 +17,8 @@ class EventLog(ChartModel):
 
     kafka: str = Field(pattern=_ADDRESS)
     """``kafka://HOST:PORT/PREFIX``; empty: files on the volume of all pods."""
+    exposures: bool
+    """True: what is served is published there, too, and ingest puts it into the lake."""
     existing_secret: str
     """Holds librdkafka's settings (TLS, SASL); empty: none are needed."""
     key: str = Field(min_length=1)

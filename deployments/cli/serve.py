@@ -34,6 +34,7 @@ from recsys.eventlog.replay import replay
 from recsys.registry.open import absolute, open_registry
 from recsys.rollout.traffic import first_document
 from recsys.state.open import open_user_state
+from recsys.streams.address import check_address
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -77,6 +78,10 @@ def main(
     in_flight: Annotated[int, typer.Option(min=1, help="Batches under way at once in a router.")] = 3,
     cache: Annotated[bool, typer.Option(help="Keep lists for seconds; off: compute all afresh.")] = True,
     exposures: Annotated[bool, typer.Option(help="Take down what is served, under HOME/exposures.")] = True,
+    exposure_topic: Annotated[
+        str | None,
+        typer.Option(help="kafka://HOST:PORT/PREFIX: publish what is served there, too; see marquee ingest."),
+    ] = None,
     pseudonymise: PseudonymiseOption = False,
     exposure_age: Annotated[
         float, typer.Option(min=0.1, help="Seconds until what is served is on the disk, at the latest.")
@@ -116,7 +121,7 @@ def main(
             "batch": BatchSettings(max_in_flight=in_flight),
             "overload": OverloadSettings(when_full=when_full, max_wait_s=max_wait),
             "cache": CacheSettings(enabled=cache),
-            "exposures": _aged(args.exposures, exposure_age),
+            "exposures": _exposures(args.exposures.folder, exposure_topic, exposure_age),
             "faults": {} if faults is None else read_faults(faults),
         }
     )
@@ -126,9 +131,14 @@ def main(
     )
 
 
-def _aged(exposures: ExposureSettings, age_s: float) -> ExposureSettings:
-    files = exposures.files.model_copy(update={"max_age_s": age_s})
-    return exposures.model_copy(update={"files": files})
+def _exposures(folder: Path | None, topic: str | None, age_s: float) -> ExposureSettings:
+    if topic is not None and folder is None:
+        raise typer.BadParameter("--no-exposures leaves nothing to publish", param_hint="--exposure-topic")
+    return ExposureSettings(
+        folder=folder,
+        files=ExposureConfig(max_age_s=age_s),
+        topic=None if topic is None else check_address(topic),
+    )
 
 
 def _autoscaling(routers: int, least: int, most: int | None) -> AutoscalingSettings | None:

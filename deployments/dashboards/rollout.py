@@ -210,15 +210,17 @@ def _shadow() -> Row:
 
 def _records() -> Row:
     exposures = rate("marquee_exposures_total", "fate")
+    published = rate("marquee_exposures_published_total", "fate")
     dropped = rate("marquee_exposures_total", where='fate="dropped"')
     return Row(
         "What experiments learn from",
         (
             lines(
                 "Exposures",
-                "Answers that are written down. Dropped ones are lost to every experiment.",
+                "Answers written down; dropped ones are lost to experiments. Published: in Kafka, if asked.",
                 "reqps",
                 Query(exposures, "{{fate}}"),
+                Query(published, "published: {{fate}}"),
                 width=12,
             ),
             lines(

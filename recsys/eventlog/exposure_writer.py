@@ -78,6 +78,7 @@ class ExposureWriter:
         unix_clock: Unix time, for what is too old to keep.
         on_fate: is told what became of how many.
         pause: called between chunks.
+        publish: is given the exposures too, before they are columns; raises nothing and does not wait.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class ExposureWriter:
         unix_clock: Clock,
         on_fate: Callable[[Fate, int], None],
         pause: Callable[[], None] = lambda: time.sleep(_PAUSE_S),
+        publish: Callable[[Sequence[Exposure]], None] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._writer_id = writer_id
@@ -98,6 +100,7 @@ class ExposureWriter:
         self._unix_clock = unix_clock
         self._on_fate = on_fate
         self._pause = pause
+        self._publish = publish
         self._lock = threading.Lock()
         self._waiting: deque[_Batch] = deque()
         self._waiting_rows = self._waiting_bytes = 0
@@ -169,6 +172,7 @@ class ExposureWriter:
         try:
             exposures = [exposure for batch in batches for exposure in batch.exposures()]
             self._chunks.append(chunk_of(exposures))
+            self._publish(exposures)
         except _UNWRITABLE as error:
             n_rows = sum(batch.n_rows for batch in batches)
             _log.warning("%d exposures cannot be written down: %s", n_rows, error)

@@ -75,5 +75,8 @@ def _no_broker(folder: Path) -> Path:
     return folder
 
 
-EventLogPlace = Annotated[str, checked_by(check_address)] | Annotated[Path, AfterValidator(_no_broker)]
+KafkaPlace = Annotated[str, checked_by(check_address)]
+"""The address of a broker, in settings."""
+
+EventLogPlace = KafkaPlace | Annotated[Path, AfterValidator(_no_broker)]
 """Where an event log is, in settings: the address of a broker, or a folder."""

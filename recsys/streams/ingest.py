@@ -21,6 +21,7 @@ from recsys.overlay.change import ItemChange
 from recsys.overlay.store import OverlayStore
 from recsys.state.store import Applied, UserStateStore
 from recsys.streams.dead_letters import DeadLetters, Letter
+from recsys.streams.exposure_message import read_exposure
 from recsys.streams.figures import IngestFigures
 from recsys.streams.item_change import read_change
 from recsys.streams.message import Judgement, PoisonError, read_message
@@ -143,6 +144,11 @@ class Ingest:
             self._overlaid(chunk, changes, seen)
             rows = [change.model_dump() for change in changes]
             seen.n_landed = self._tables.items.append(rows, source=chunk.source, upto=chunk.upto)
+        elif chunk.content is Content.EXPOSURES:
+            exposures = self._opened(chunk, read_exposure, seen)
+            seen.fates["exposure"] += len(exposures)
+            seen.n_landed = self._tables.exposures.append(exposures, source=chunk.source, upto=chunk.upto)
+            seen.n_known = len(exposures) - seen.n_landed
         else:
             events = self._remembered(self._opened(chunk, read_message, seen), seen)
             seen.n_landed = self._tables.events.append(events, source=chunk.source, upto=chunk.upto)

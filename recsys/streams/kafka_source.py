@@ -47,7 +47,7 @@ class KafkaSourceConfig(FrozenModel):
 
 
 class KafkaSource:
-    """A :class:`recsys.streams.source.Source` of the topics of events and of the catalogue.
+    """A :class:`recsys.streams.source.Source` of the topics of events, of the catalogue and of exposures.
 
     Args:
         address: brokers and topics.
@@ -66,7 +66,11 @@ class KafkaSource:
         is_ending: Callable[[], bool] = lambda: False,
         clock: Clock = monotonic_clock,
     ) -> None:
-        self._contents = {address.events: Content.EVENTS, address.catalogue: Content.ITEMS}
+        self._contents = {
+            address.events: Content.EVENTS,
+            address.catalogue: Content.ITEMS,
+            address.exposures: Content.EXPOSURES,
+        }
         self._taken = taken
         self._is_ending = is_ending
         self._clock = clock
@@ -133,12 +137,20 @@ class KafkaSource:
         return lags
 
     def is_at_end(self) -> bool:
-        """Ask the broker where our partitions end; not so while we have none, or nobody answers."""
-        try:
-            firsts, ends = self._offsets(OffsetSpec.earliest()), self._offsets(OffsetSpec.latest())
-        except (KafkaException, TimeoutError):
+        """Ask the broker where all partitions end; not so while we have none, or nobody answers.
+
+        Those of other processes too, which count once they are applied: a topic that was just made may not
+        have been dealt out yet.
+        """
+        if not self._next:
             return False
-        return bool(ends) and all(max(at, firsts[place]) >= ends[place] for place, at in self._next.items())
+        try:
+            places = self._places()
+            firsts = self._offsets(places, OffsetSpec.earliest())
+            ends = self._offsets(places, OffsetSpec.latest())
+            return all(max(self._at(place), firsts[place]) >= ends[place] for place in places)
+        except (KafkaException, TimeoutError, UnavailableError):
+            return False
 
     def close(self) -> None:
         """Leave the group: others get the partitions at once."""
@@ -164,11 +176,25 @@ class KafkaSource:
             self._topic_ids[topic] = f"{topic}@{described[topic].result(_ANSWER_S).topic_id}"
         return f"{self._topic_ids[topic]}/{partition}"
 
-    def _offsets(self, which: OffsetSpec) -> dict[_Place, int]:
-        """Return offsets of all our partitions, as the broker has them now."""
-        if not self._next:
-            return {}
-        asked = {TopicPartition(*place): which for place in self._next}
+    def _places(self) -> list[_Place]:
+        """Return all partitions that there are of the topics; KafkaException while one is not there."""
+        admin = AdminClient(self._connection)  # held: without it nobody hears the answers
+        described = admin.describe_topics(TopicCollection(list(self._contents)), request_timeout=_ANSWER_S)
+        return [
+            (topic, partition.id)
+            for topic, answer in described.items()
+            for partition in answer.result(_ANSWER_S).partitions
+        ]
+
+    def _at(self, place: _Place) -> int:
+        """Return how far a partition was read by us, or applied by whoever has it."""
+        if place in self._next:
+            return self._next[place]
+        return self._taken(self._contents[place[0]], self._source_of(place))
+
+    def _offsets(self, places: list[_Place], which: OffsetSpec) -> dict[_Place, int]:
+        """Return offsets of partitions, as the broker has them now."""
+        asked = {TopicPartition(*place): which for place in places}
         admin = AdminClient(self._connection)  # new: an old one may know leaders of before
         answers = admin.list_offsets(asked, request_timeout=_ANSWER_S)
         return {

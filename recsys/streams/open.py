@@ -1,15 +1,20 @@
 """From an address to an event log: a folder, or Kafka."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from recsys.core.clock import unix_clock
 from recsys.core.errors import FieldError
+from recsys.eventlog.exposure_writer import Fate
 from recsys.eventlog.follow import EntryFollower, LogFollower
 from recsys.eventlog.log import EventLog
 from recsys.eventlog.reader import OnDamage
 from recsys.eventlog.writer import EventLogWriter
 from recsys.streams.address import KafkaAddress
+
+if TYPE_CHECKING:
+    from recsys.streams.exposure_topic import ExposureTopic
 
 _EXTRA: Final = "confluent-kafka: pip install 'marquee-recsys[kafka]'"
 
@@ -33,6 +38,25 @@ def open_event_log(place: Path | str, writer_id: str) -> EventLog:
     except ModuleNotFoundError as error:
         raise FieldError("event log", place, _EXTRA) from error
     return KafkaEventLog(address, writer_id)
+
+
+def open_exposure_topic(place: str, writer_id: str, on_fate: Callable[[Fate, int], None]) -> "ExposureTopic":
+    """Open the topic of exposures.
+
+    Args:
+        place: ``kafka://HOST:PORT/PREFIX``.
+        writer_id: says who wrote.
+        on_fate: is told what became of how many.
+
+    Raises:
+        FieldError: the address is none, or confluent-kafka is not installed.
+    """
+    address = KafkaAddress.of(place)
+    try:
+        from recsys.streams.exposure_topic import ExposureTopic  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise FieldError("exposure topic", place, _EXTRA) from error
+    return ExposureTopic(address, writer_id, on_fate=on_fate)
 
 
 def follow_entries(place: Path | str, *, since_s: float, on_damage: OnDamage) -> EntryFollower:

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recsys.core.errors import FieldError
 from recsys.streams.address import SCHEME, KafkaAddress
 from recsys.streams.dead_letters import DeadLetterFile, DeadLetters
 from recsys.streams.file_source import FileSource
 from recsys.streams.source import Content, Source
-from recsys.streams.tables import Tables
+from recsys.streams.tables import Table, Tables
 from recsys.streams.topics import TopicSettings
 
 
@@ -49,7 +50,7 @@ def open_reading(
     """
 
     def taken(content: Content, source: str) -> int:
-        table = tables.events if content is Content.EVENTS else tables.items
+        table: Table[Any] = getattr(tables, content.value)
         return table.taken(source)
 
     if not place.startswith(SCHEME):

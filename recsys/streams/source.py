@@ -13,6 +13,7 @@ class Content(StrEnum):
 
     EVENTS = "events"
     ITEMS = "items"
+    EXPOSURES = "exposures"
 
 
 @dataclass(frozen=True, slots=True)

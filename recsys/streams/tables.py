@@ -1,9 +1,10 @@
-"""Where events and items land for good. :mod:`recsys.lake` has them; ingest knows no more than this of it."""
+"""Where all of it lands for good. :mod:`recsys.lake` has the tables; ingest knows no more than this of it."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from recsys.data.events import Event
+from recsys.eventlog.exposure import Exposure
 from recsys.overlay.change import Row
 
 Entry_contra = TypeVar("Entry_contra", contravariant=True)
@@ -39,6 +40,11 @@ class Tables(Protocol):
     @property
     def items(self) -> Table[Row]:
         """Rows are known by item id and since when they hold."""
+        ...
+
+    @property
+    def exposures(self) -> Table[Exposure]:
+        """Rows are known by request id."""
         ...
 
     def erase(self, user_id: str, at_s: float) -> object:

@@ -37,6 +37,12 @@ class TestIngest:
         wanted = {"--from=kafka://k:9092/shop", "--group=shop-mq-marquee", "--partitions=3", "--replicas=2"}
         assert wanted <= set(container_of(objects, "ingest")["args"])
 
+    def test_what_is_served_is_published_in_kafka_when_asked(self, rendered: Rendered) -> None:
+        published = graph(rendered("--set", f"{KAFKA},eventLog.exposures=true"))["exposures"]
+        assert published["topic"] == "kafka://k:9092/shop"
+        assert published["folder"] == "/data/exposures"
+        assert graph(rendered("--set", KAFKA))["exposures"]["topic"] is None
+
     def test_it_applies_to_the_state_of_the_service_and_to_the_lake_on_the_volume(
         self, rendered: Rendered
     ) -> None:
@@ -200,6 +206,8 @@ class TestRayJob:
         (f"{DRIFT},{INGEST},drift.retrain=inPlace,training.prepare=fetch", "use rayJob"),
         (f"{DRIFT},{KAFKA}", "set ingest.enabled"),
         ("eventLog.kafka=k:9092", "eventLog/kafka"),
+        ("eventLog.exposures=true", "set eventLog.kafka"),
+        (f"{KAFKA},eventLog.exposures=true,serve.exposures.enabled=false", "leave serve.exposures.enabled"),
         (f"{DRIFT},drift.policy.n_ovr=2", "n_ovr"),
         (f"{DRIFT},drift.every=often", "drift/every"),
         (f"{DRIFT},drift.retrain=now", "drift/retrain"),

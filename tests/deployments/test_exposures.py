@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import pytest
 from prometheus_client import REGISTRY
 
 from deployments.cursor import item_hashes
@@ -12,10 +13,16 @@ from deployments.exposures import Exposures, open_exposures
 from deployments.question import Answer, Degradation, Question
 from deployments.service import Service
 from deployments.settings import BatchSettings, ExposureSettings
+from recsys.core.ports import free_ports
 from recsys.core.pseudonyms import Pseudonyms
-from recsys.eventlog.exposure import Exposure
+from recsys.eventlog.exposure import SCHEMA, Exposure
 from recsys.eventlog.exposure_reader import scan_exposures
 from recsys.eventlog.exposure_writer import ExposureConfig
+from recsys.lake.open import open_lake
+from recsys.state.sqlite import SqliteUserState
+from recsys.streams.ingest import Ingest, IngestConfig
+from recsys.streams.reading import open_reading
+from recsys.streams.topics import TopicSettings
 
 NOW_S = 1_000_000.0
 PSEUDONYMS = Pseudonyms(b"k" * 32)
@@ -125,13 +132,19 @@ def test_what_is_held_is_counted_by_answers_and_items(replica_of: Replicas) -> N
     assert three - one == 2 * 160
 
 
+LONG_AGO = ExposureConfig(keep_days=1e6)  # the clock of the questions stands in 1970
+
+
+def published(fate: str = "written") -> float:
+    return REGISTRY.get_sample_value("marquee_exposures_published_total", {"fate": fate}) or 0.0
+
+
 def written() -> float:
     return REGISTRY.get_sample_value("marquee_exposures_total", {"fate": "written"}) or 0.0
 
 
 def test_a_router_that_is_closed_has_written_all_it_answered(replica_of: Replicas, tmp_path: Path) -> None:
-    long_ago = ExposureConfig(keep_days=1e6)  # the clock of the questions stands in 1970
-    settings = ExposureSettings(folder=tmp_path / "exposures", files=long_ago)
+    settings = ExposureSettings(folder=tmp_path / "exposures", files=LONG_AGO)
     replica = replica_of(exposures=open_exposures(settings, "w"))
     before = written()
     answers(replica, *(question(request_id=f"{number}", user_id="ada") for number in range(20)))
@@ -145,3 +158,47 @@ def test_a_router_that_is_closed_has_written_all_it_answered(replica_of: Replica
 
 def test_exposures_are_off_without_a_folder() -> None:
     assert open_exposures(ExposureSettings(), "w") is None
+
+
+@pytest.mark.slow
+def test_what_is_published_comes_to_the_lake_as_it_stands_in_the_files(
+    replica_of: Replicas, tmp_path: Path, kafka_address: str
+) -> None:
+    pytest.importorskip("deltalake", reason="the extra lake is not installed")
+    lake = open_lake(tmp_path / "lake", make=True)
+    reading = open_reading(
+        kafka_address,
+        lake,
+        group="test",
+        member=None,
+        topics=TopicSettings(partitions=2),
+        letters=tmp_path / "none",
+        is_ending=lambda: False,
+    )
+    with SqliteUserState(tmp_path / "state.db") as state:
+        ingest = Ingest(reading.source, state, lake, reading.letters, config=IngestConfig(batch_s=0.2))
+        settings = ExposureSettings(folder=tmp_path / "exposures", files=LONG_AGO, topic=kafka_address)
+        replica = replica_of(exposures=open_exposures(settings, "w"))
+        before = published()
+        answers(replica, *(question(request_id=f"{number}", user_id="ada") for number in range(20)))
+        replica.service.router.close()
+        assert published() - before == 20
+        while not ingest.is_done:
+            ingest.step()
+        reading.source.close()
+    assert ingest.figures.fates == {"exposure": 20}
+    rows = lake.read("exposures").select(*SCHEMA)
+    assert rows.sort("request_id").equals(scan_exposures(tmp_path / "exposures").collect().sort("request_id"))
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_away_costs_no_answer_and_no_file(replica_of: Replicas, tmp_path: Path) -> None:
+    pytest.importorskip("confluent_kafka", reason="the extra kafka is not installed")
+    nobody = f"kafka://127.0.0.1:{free_ports(1)[0]}/nobody"
+    settings = ExposureSettings(folder=tmp_path / "exposures", files=LONG_AGO, topic=nobody)
+    replica = replica_of(exposures=open_exposures(settings, "w"))
+    before = published("dropped")
+    answers(replica, question(user_id="ada"))
+    replica.service.router.close()
+    assert scan_exposures(tmp_path / "exposures").collect().height == 1
+    assert published("dropped") - before == 1

@@ -9,7 +9,11 @@
 {{- $routers := int ($serve.router.replicas | default 2) }}
 {{- $_ := set $serve.router "max_per_node" (div (add $routers $pods -1) $pods) }}
 {{- end }}
-{{- $_ := set $serve "exposures" (merge (dict "folder" $folder) (omit $exposures "enabled")) }}
+{{- $topic := ternary .Values.eventLog.kafka nil .Values.eventLog.exposures }}
+{{- if and .Values.eventLog.exposures (not (and $topic $folder)) }}
+{{- fail "eventLog.exposures: published in Kafka is what exposures take down: set eventLog.kafka, and leave serve.exposures.enabled at true" }}
+{{- end }}
+{{- $_ := set $serve "exposures" (merge (dict "folder" $folder "topic" $topic) (omit $exposures "enabled")) }}
 {{- $_ = set $serve "registry" (include "marquee.registry" .) }}
 {{- $_ = set $serve "traffic" (include "marquee.traffic.address" .) }}
 {{- $_ = set $serve "state_url" (include "marquee.redis.url" .) }}

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from recsys.core.errors import UnavailableError
 from recsys.data.events import Event, EventKind
 from recsys.eventlog.entry import Entry, Erasure, encode_entry
+from recsys.eventlog.exposure import Exposure
 from recsys.overlay.overlay import NOTHING
 from recsys.overlay.sqlite import SqliteOverlay
 from recsys.state.sqlite import SqliteUserState
 from recsys.streams.dead_letters import DeadLetterFile
+from recsys.streams.exposure_message import encode_exposure
 from recsys.streams.ingest import Ingest, IngestConfig
 from recsys.streams.message import Message
 from recsys.streams.source import Chunk, Content
@@ -54,6 +56,7 @@ class MemoryTables:
     def __init__(self) -> None:
         self.events = Memory(lambda event: (event.user_id, event.event_id))
         self.items = Memory(lambda row: (row["item_id"], row["since_s"]))
+        self.exposures = Memory(lambda exposure: exposure.request_id)
         self.erased: list[tuple[str, float]] = []
 
     def erase(self, user_id: str, at_s: float) -> None:
@@ -64,7 +67,7 @@ class Given:
     """A source that holds what it is given, and reads on from what was taken when it is opened."""
 
     def __init__(self, tables: MemoryTables, *values: bytes, content: Content = Content.EVENTS) -> None:
-        table: Memory = tables.events if content is Content.EVENTS else tables.items
+        table: Memory = getattr(tables, content.value)
         self.at = table.taken("given")
         self.values = values
         self.content = content
@@ -148,6 +151,26 @@ def test_events_reach_state_and_table(world: World) -> None:
     assert list(world.tables.events.rows) == [("ada", "1"), ("ada", "2")]
     assert world.state.read(["ada"])[0].item_ids == ("film", "other")
     assert (figures.fates["accepted"], figures.n_landed, figures.n_commits) == (2, 2, 1)
+
+
+def test_exposures_land_once_and_change_nobody(world: World) -> None:
+    exposure = Exposure(
+        *("r1", NOW_S, "p", "stable", "b", "recommend", None, 0),
+        override=False,
+        cached=False,
+        degraded=[],
+        item_ids=["film"],
+        scores=[0.5],
+        sources=["svd"],
+        propensities=[1.0],
+    )
+    sent = [encode_exposure(exposure), b"{", encode_exposure(exposure)]
+    figures = world.run(*sent, content=Content.EXPOSURES).figures
+    assert list(world.tables.exposures.rows) == ["r1"]
+    assert figures.fates == {"exposure": 2, "poison": 1}
+    assert (figures.n_landed, figures.n_known) == (1, 1)
+    assert world.reasons() == ["malformed"]
+    assert world.state.read(["p"])[0].item_ids == ()
 
 
 def test_sent_twice_counts_once(world: World) -> None:

@@ -229,9 +229,10 @@ def test_an_emptied_topic_that_was_made_anew_is_read_from_its_beginning(world: W
 def test_a_broker_that_goes_away_loses_nothing_acknowledged_and_is_taken_up_again(
     world: World, kafka: Broker
 ) -> None:
-    from recsys.streams.event_log import KafkaEventLog, KafkaLogConfig
+    from recsys.streams.event_log import KafkaEventLog
+    from recsys.streams.sender import SenderConfig
 
-    config = KafkaLogConfig(patience_s=3.0, max_waiting_bytes=1_000)
+    config = SenderConfig(patience_s=3.0, max_waiting_bytes=1_000)
     ingest = world.ingest()
     with KafkaEventLog(KafkaAddress.of(world.address), "w", config=config) as log:
         log.append_durably([event("before")])
