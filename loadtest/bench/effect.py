@@ -48,14 +48,14 @@ class Effect:
 
     way: str
     n_probes: int
-    acknowledged_p50_ms: float
-    acknowledged_p99_ms: float
-    p50_ms: float
-    """Until the end of the first answer without the video."""
-    p99_ms: float
-    n_without: int
+    acknowledged_p50_ms: float | None
+    acknowledged_p99_ms: float | None
+    p50_ms: float | None
+    """Until the end of the first answer without the video; None: there was none."""
+    p99_ms: float | None
+    n_without_effect: int
     """Probes whose list still held the video after a minute."""
-    answer_p50_ms: float
+    answer_p50_ms: float | None
     """One answer: figures are no finer than that."""
 
 
@@ -191,7 +191,6 @@ def _probed(client: httpx.Client, send: Send, user_id: str, give_up_s: float) ->
         kind=EventKind.WATCH,
         time_s=unix_clock(),
         item_id=before[0],
-        value=1.0,
     )
     sent_s = monotonic_clock()
     send(event)
@@ -217,5 +216,5 @@ def _answer(client: httpx.Client, path: str, asked: object) -> Any:  # noqa: ANN
         raise UnavailableError("service", f"{path}: {error!r}") from error
 
 
-def _ms(found: Histogram, percentile: float) -> float:
-    return round(1e3 * found.percentile_s(percentile), 1)
+def _ms(found: Histogram, percentile: float) -> float | None:
+    return round(1e3 * found.percentile_s(percentile), 1) if found.n else None

@@ -61,7 +61,7 @@ def main(
     else:
         Console().print(_table(found))
         typer.echo(in_words(machine))
-    if any(effect.n_without for effect in found):
+    if any(effect.n_without_effect for effect in found):
         raise typer.Exit(1)
 
 

@@ -52,7 +52,7 @@ def test_events_land_in_the_lake_and_a_nightly_refresh_on_it_goes_live_by_canary
     values.write_text(yaml.safe_dump(VALUES))
     with under_load(wait_for(running.url, "an address")) as load:  # some act on what they get
         running.upgrade("--values", str(values))
-        wait_for(lambda: answered_by(running, parent), "answers by the bundle to begin with")
+        wait_for(lambda: running.gives_all(parent), "answers by the bundle to begin with")
         running.wait_for_phase("promoted")
         began_s = time.monotonic()
         wait_for(lambda: events_in(files) >= n_before + 20 or None, "events in the lake", at_most_s=120.0)
@@ -61,7 +61,7 @@ def test_events_land_in_the_lake_and_a_nightly_refresh_on_it_goes_live_by_canary
         running.kubectl("create", "job", f"--from=cronjob/{NAME}-training", "tonight")
         fresh = wait_for(lambda: another(registry, parent), "a bundle that the RayJob has made")
         made_s = time.monotonic() - began_s
-        wait_for(lambda: answered_by(running, fresh), "answers by it alone")
+        wait_for(lambda: running.gives_all(fresh), "answers by it alone")
         live_s = time.monotonic() - began_s
         running.wait_for_phase("promoted")
     say(
@@ -111,11 +111,3 @@ def another(registry: LocalRegistry, parent: str) -> str | None:
     """Return the candidate once it is another one."""
     named = registry.channels().named_by("candidate")
     return None if named == parent else named
-
-
-def answered_by(release: Release, bundle: str) -> str | None:
-    """Return the bundle once everybody gets it and an answer comes by it."""
-    answer = release.answer()
-    document = release.document()
-    everybody = document.bundle_of(document.arms[0]) == bundle
-    return bundle if everybody and answer is not None and answer["bundle"] == bundle else None

@@ -57,8 +57,11 @@ def probed(serve: Serve, service: Service, *, side_by_side: int = 1, give_up_s: 
 def test_an_effect_is_seen_in_the_first_answer_without_the_video(n_late: int, serve: Serve) -> None:
     service = Service(n_late)
     found = probed(serve, service)
-    assert (found.n_probes, found.n_without) == (5, 0)
+    assert (found.n_probes, found.n_without_effect) == (5, 0)
     assert set(service.n_asked.values()) == {n_late + 1}
+    assert found.p99_ms is not None
+    assert found.p50_ms is not None
+    assert found.acknowledged_p50_ms is not None
     assert found.p99_ms >= found.p50_ms >= found.acknowledged_p50_ms > 0.0
     assert found.p50_ms >= n_late * 2.0  # it sleeps between two questions
 
@@ -66,13 +69,14 @@ def test_an_effect_is_seen_in_the_first_answer_without_the_video(n_late: int, se
 def test_probes_side_by_side_are_as_many(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadtest.bench.effect._PAUSE_S", 0.01)
     service = Service(0)
-    assert probed(serve, service, side_by_side=3).n_without == 0
+    assert probed(serve, service, side_by_side=3).n_without_effect == 0
     assert len(service.watched) == 5 + 20  # those who warm up
 
 
 def test_a_video_that_stays_is_counted_and_not_waited_for(serve: Serve) -> None:
     found = probed(serve, Service(None), give_up_s=0.0)
-    assert found.n_without == found.n_probes == 5
+    assert found.n_without_effect == found.n_probes == 5
+    assert (found.p50_ms, found.p99_ms) == (None, None)  # JSON knows no NaN
 
 
 def test_a_service_that_takes_no_event_is_an_error_with_its_words(serve: Serve) -> None:

@@ -78,4 +78,6 @@ def test_the_plan_of_a_run_reads_back_as_it_was(tmp_path: Path) -> None:
 
 def test_the_picture_names_every_moment(tmp_path: Path) -> None:
     draw(replace(story(*ORDER), begins_s=900.0), tmp_path / "docs" / "loop.svg")
-    assert (tmp_path / "docs" / "loop.svg").read_text().startswith("<svg")
+    drawn = (tmp_path / "docs" / "loop.svg").read_text()
+    assert drawn.startswith("<svg")
+    assert all(f"<!-- {what} -->" in drawn for what in ORDER)
