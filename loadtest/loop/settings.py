@@ -96,7 +96,8 @@ class LoopSettings(FrozenModel):
                 own_share=self.own_share,
             ),
             seed=self.seed,
-            timeout_s=30.0,
+            timeout_s=60.0,
+            max_in_flight=1_024,  # a machine that stands still for seconds is no fault of the service
         )
 
     @property

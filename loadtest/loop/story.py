@@ -67,14 +67,21 @@ class Lists:
 
     def __init__(self) -> None:
         self._rows: list[tuple[int, float, str, float, float]] = []
+        self._latest_s = float("-inf")
 
     def take(self, visit: Visit, shown: Shown, reactions: Reactions) -> None:
         """Note a list."""
         del shown
+        self._latest_s = max(self._latest_s, visit.world_time_s)
         who = visit.visitor.user_id or visit.visitor.session_id or str(visit.number)
         n_shown = max(1, int(reactions.shown.sum()))
         true_rate, watched = float(reactions.chances.sum()) / n_shown, float(reactions.watched.sum())
         self._rows.append((visit.number, visit.world_time_s, who, true_rate, watched / n_shown))
+
+    @property
+    def lived_s(self) -> float:
+        """Time of the world at which the latest list was due; minus infinity before the first."""
+        return self._latest_s
 
     def frame(self) -> pl.DataFrame:
         """Return a row per list: its visit, when, who, the chance of a watch, and what was watched."""

@@ -84,6 +84,8 @@ class Prometheus:
 
     def get(self, path: str, **params: str) -> Any:  # noqa: ANN401 - JSON
         answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, timeout=30.0)
+        if answer.is_server_error:  # 503 in plain text: it listens and is not ready
+            answer.raise_for_status()
         said = answer.json()
         assert said["status"] == "success", f"{params}: {said.get('error')}"
         return said["data"]
@@ -299,7 +301,7 @@ def wait_for_all(prometheus: Prometheus) -> None:
         time.sleep(1.0)
         try:
             waiting = [expr for expr in waiting if not prometheus.says(expr)]
-        except httpx.HTTPError:  # it is not up yet
+        except httpx.HTTPError:  # it is not up, or not ready yet
             continue
 
 

@@ -12,7 +12,7 @@ from loadtest.loop.story import ORDER, SHIFT
 pytestmark = pytest.mark.serve
 pytest.importorskip("deltalake", reason="the extra lake is not installed")
 
-SHORT = LoopSettings(day_s=4.0, quiet_days=2, after_days=4, most_days=90)  # a busy machine takes longer
+SHORT = LoopSettings(day_s=8.0, quiet_days=2, after_days=4, most_days=90)  # a busy machine takes longer
 _ODDS = 1e-3  # of calling a refresh that did nothing a gain
 
 
