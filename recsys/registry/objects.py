@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from recsys.core.bucket import Bucket
 from recsys.core.durable import locked, sync_file
 from recsys.core.errors import ConflictError, CorruptBundleError
-from recsys.registry.bucket import Bucket
 from recsys.registry.bundle import BundleWriter
 from recsys.registry.channels import Channels, channels_of, to_bytes
 from recsys.registry.manifest import MANIFEST_FILE, NAME_PATTERN, Manifest
@@ -42,7 +42,7 @@ class ObjectRegistry(NamedBundles):
     Every method raises UnavailableError when the bucket cannot be reached or refuses.
 
     Args:
-        address: see :class:`~recsys.registry.bucket.Bucket`.
+        address: see :class:`~recsys.core.bucket.Bucket`.
         cache: folder of this machine for what was downloaded.
         n_kept: bundles that stay in it; those asked for longest ago go first.
     """

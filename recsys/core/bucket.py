@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 _EXPECTED: Final = "s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix"
+_ENDPOINT: Final = "AWS_ENDPOINT_URL"
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
+_TIMEOUTS: Final = {"connect_timeout": "5s", "timeout": "60s"}
 
 
 class Bucket:
@@ -28,22 +30,29 @@ class Bucket:
         address: ``s3://bucket/prefix`` and the like. Who asks, and of which server, stands in the usual
             environment variables of the provider (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ...) or comes
             from the machine.
+        part: what lies there, as errors call it.
 
     Raises:
         FieldError: no such address is possible.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, part: str = "registry") -> None:
         self.address = address
+        self._part = part
         try:
             self._store = from_url(address, client_options=_client(), retry_config=_RETRIES)
         except (BaseError, ValueError) as error:
-            raise FieldError("registry", f"{address!r} ({_first_line(error)})", _EXPECTED) from error
+            raise FieldError(part, f"{address!r} ({_first_line(error)})", _EXPECTED) from error
 
     def paths(self, prefix: str) -> list[str]:
         """Return the paths of all objects below a prefix."""
         with self._reaching():
             return [one["path"] for page in obstore.list(self._store, prefix) for one in page]
+
+    def has(self, prefix: str) -> bool:
+        """Return whether there is an object below a prefix."""
+        with self._reaching():
+            return any(page for page in obstore.list(self._store, prefix, chunk_size=1))
 
     def read(self, path: str) -> "tuple[bytes, UpdateVersion] | None":
         """Return an object and what tells this version of it from others; None when there is none."""
@@ -95,13 +104,30 @@ class Bucket:
         try:
             yield
         except BaseError as error:
-            raise UnavailableError(f"registry {self.address}", _first_line(error)) from error
+            raise UnavailableError(f"{self._part} {self.address}", _first_line(error)) from error
 
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
+def storage_options() -> dict[str, str]:
+    """Return how other libraries (deltalake, Polars) are to reach S3; the rest they read as we do.
+
+    The server is named, for Polars keeps connections by what it was told.
+    """
+    options = _TIMEOUTS | {"allow_http": str(_is_unencrypted()).lower()}
+    endpoint = os.environ.get(_ENDPOINT)
+    return options | {"aws_endpoint_url": endpoint} if endpoint else options
+
+
 def _client() -> "ClientConfig":
-    unencrypted = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")  # whoever says so wants it
-    return {"connect_timeout": "5s", "timeout": "60s", "allow_http": unencrypted}
+    return {
+        "connect_timeout": _TIMEOUTS["connect_timeout"],
+        "timeout": _TIMEOUTS["timeout"],
+        "allow_http": _is_unencrypted(),
+    }
+
+
+def _is_unencrypted() -> bool:
+    return os.environ.get(_ENDPOINT, "").startswith("http://")  # whoever says so wants it
