@@ -7,11 +7,12 @@ import sqlite3
 import subprocess
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -39,6 +40,8 @@ from recsys.simulation.writer import simulate
 from recsys.tracking.open import open_tracking
 
 if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
@@ -163,9 +166,21 @@ _BUCKET = "models"
 
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
-    """Run a server that speaks S3: moto's, in this process, with one bucket."""
+    """Run a server that speaks S3: moto's, in this process, with one bucket.
+
+    It answers one request at a time: S3 promises that of two who write what must not be there yet one fails;
+    moto looks, then writes, and others come in between.
+    """
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
+    assert server._server is not None
+    answer, one_at_a_time = server._server.app, Lock()
+
+    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        with one_at_a_time:
+            return answer(environ, start_response)
+
+    server._server.app = app
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
     httpx.put(f"{url}/{_BUCKET}").raise_for_status()

@@ -19,7 +19,7 @@ from recsys.data.loaded import finish
 from recsys.data.schema import INTERACTIONS, POSITIVE_KINDS
 from recsys.lake.dataset import interactions_of
 from recsys.lake.layout import CATALOGUE, EVENTS
-from recsys.lake.open import is_lake, open_lake
+from recsys.lake.open import absolute_address, is_lake, open_lake
 
 ROWS_PER_PIECE = 500_000
 """Rows that are read at a time."""
@@ -67,7 +67,7 @@ class Source(Protocol):
 
 
 def source_of(
-    path: Path,
+    path: str | Path,
     *,
     on_bad_row: OnBadRow,
     now_s: float,
@@ -77,7 +77,7 @@ def source_of(
     """Look what lies in a folder.
 
     Args:
-        path: a data set in Marquee's own format, or a lake.
+        path: a data set in Marquee's own format, or a lake, also one in a bucket.
         on_bad_row: of a data set; a lake has no bad rows.
         now_s: Unix time; interactions from more than a day later are bad rows.
         lake_versions: table -> version, of a lake; by default the newest.
@@ -86,9 +86,10 @@ def source_of(
     Raises:
         DataFormatError: it is something else.
     """
-    if is_lake(path):
+    if "://" in str(path) or is_lake(path):
         versions = open_lake(path).versions() | dict(lake_versions or {})
-        return LakeSource(path.absolute(), versions, rows_per_piece)
+        return LakeSource(absolute_address(path), versions, rows_per_piece)
+    path = Path(path)
     if not interaction_files(path) or not (path / DESCRIPTION).is_file():
         looked_for = (
             "a lake, or a data set in Marquee's own format (marquee data convert makes one of others)"
@@ -144,7 +145,7 @@ class FolderSource:
 class LakeSource:
     """The tables of a lake, at fixed versions."""
 
-    path: Path
+    path: str
     versions: Mapping[str, int]
     rows_per_piece: int
 

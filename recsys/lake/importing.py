@@ -13,6 +13,7 @@ from recsys.eventlog.entry import Erasure
 from recsys.eventlog.exposure_reader import scan_exposures
 from recsys.eventlog.reader import OnDamage, read_entries, read_erasures
 from recsys.lake.lake import Lake
+from recsys.lake.rows import event_rows
 from recsys.lake.table import Table
 
 ROWS_PER_BATCH = 250_000
@@ -61,12 +62,10 @@ def import_log(lake: Lake, folder: Path, *, on_damage: OnDamage) -> Imported:
     if erasures:
         lake.erase_many(erasures)
     events = (one for one in read_entries(folder, on_damage=on_damage) if not isinstance(one, Erasure))
-    source = f"import of a log at {folder.absolute()}"
     n_new = 0
     for batch in _batches(events):
         # entries have no positions: a segment may appear between two others; their ids tell what is new
-        upto = lake.events.taken(source) + len(batch)
-        n_new += lake.events.append(batch, source=source, upto=upto)
+        n_new += lake.events.append_frame(event_rows(batch))
     return Imported(events=n_new, erased=len(erasures))
 
 
@@ -78,11 +77,7 @@ def import_exposures(lake: Lake, folder: Path) -> Imported:
 
 def _in_batches(table: Table, rows: pl.DataFrame, n: int) -> int:
     """Append rows in their order; all of them are shown to the table, whose keys tell what is new."""
-    source = "import"
-    n_new = 0
-    for batch in rows.iter_slices(n):
-        n_new += table.append_frame(batch, source=source, upto=table.taken(source) + batch.height)
-    return n_new
+    return sum(table.append_frame(batch) for batch in rows.iter_slices(n))
 
 
 def _batches(events: Iterator[Event]) -> Iterator[Sequence[Event]]:

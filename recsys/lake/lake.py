@@ -1,24 +1,23 @@
-"""The lake: four tables under one folder."""
+"""The lake: four tables side by side, in a folder or in a bucket."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from recsys.core.durable import locked
-from recsys.core.errors import ConflictError, NotFoundError
+from recsys.core.errors import NotFoundError
 from recsys.data.event_rows import NEEDED
 from recsys.data.schema import Dataset
 from recsys.lake.dataset import dataset_of, items_of
-from recsys.lake.delta import Delta
+from recsys.lake.delta import Delta, Snapshot
 from recsys.lake.layout import CATALOGUE, DAY, EVENTS, EXPOSURES, LAYOUTS, USERS, LakeConfig
 from recsys.lake.left import Left
 from recsys.lake.parts import items_in, read_part
+from recsys.lake.place import place_of
 from recsys.lake.rows import EventTable, ExposureTable, ItemTable
-
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +32,20 @@ class Erased:
 class Lake:
     """Events, exposures, the catalogue, and who left; tables are made by the first batch.
 
-    One process at a time writes, whichever it is: all of them hold a lock file in ``root`` meanwhile. Reading
-    needs no lock. Threads may share a lake.
+    In a folder one process at a time writes, whichever it is: all of them hold a lock file in ``root``
+    meanwhile. In a bucket there is no lock: who commits second is refused and begins again, so nothing is
+    lost and nothing is there twice. Reading needs no lock. Threads may share a lake.
 
     Args:
-        root: the folder.
+        root: the folder, or ``s3://bucket/prefix``.
         config: how tables are written.
     """
 
-    def __init__(self, root: Path, config: LakeConfig | None = None) -> None:
-        self.root = root
+    def __init__(self, root: str | Path, config: LakeConfig | None = None) -> None:
+        self.place = place_of(root)
+        self._alone = self.place.alone
         self._config = config or LakeConfig()
-        self._deltas = {each.name: Delta(root / each.name, each, self._config) for each in LAYOUTS}
+        self._deltas = {each.name: Delta(self.place, each, self._config) for each in LAYOUTS}
         self._left = Left(self._deltas[USERS.name])
         self.events = EventTable(
             self._deltas[EVENTS.name], self._config, alone=self._alone, admit=self._left.drop
@@ -86,7 +87,7 @@ class Lake:
         Raises:
             DataFormatError: the file is gone or cannot be read.
         """
-        return self._left.drop(read_part(path, NEEDED, EVENTS.columns, rows))
+        return self._left.drop(read_part(self.place, path, NEEDED, EVENTS.columns, rows))
 
     def catalogue(self, version: int | None = None, *, events: int | None = None) -> pl.DataFrame:
         """Return the items, schema :data:`recsys.data.schema.ITEMS`, as they were at a version of theirs.
@@ -96,7 +97,7 @@ class Lake:
         delta = self._deltas[CATALOGUE.name]
         if delta.exists:
             return items_of(pl.DataFrame(), delta.at(version))
-        return items_of(items_in(self.files(EVENTS.name, events)["path"].to_list()), None)
+        return items_of(items_in(self.place, self.files(EVENTS.name, events)["path"].to_list()), None)
 
     def dataset(
         self,
@@ -115,7 +116,7 @@ class Lake:
             versions: table -> version; those that are not named are read as they are now.
             since_s: Unix time; no event of earlier days is read, and none before it comes back.
             until_s: Unix time; nothing later is read, and items are as they were then.
-            name: of the data set; by default that of the folder.
+            name: of the data set; by default the last part of the lake's address.
 
         Raises:
             NotFoundError: there are no events.
@@ -127,7 +128,7 @@ class Lake:
         events = self._delta(EVENTS.name).at(wanted.get(EVENTS.name))
         items = self._deltas[CATALOGUE.name]
         return dataset_of(
-            name or self.root.name,
+            name or self.place.name,
             events,
             items.at(wanted.get(CATALOGUE.name)) if items.exists else None,
             drop=self._left.drop,
@@ -139,7 +140,7 @@ class Lake:
         """Remove what a user did up to ``at_s``: no byte of any file holds it afterwards.
 
         Older versions of the tables cannot be read any more where they held it. Done again, it does what was
-        left undone.
+        left undone. A bucket that keeps versions of its objects keeps the old bytes in them.
 
         Args:
             user_id: who.
@@ -147,7 +148,7 @@ class Lake:
             pseudonym: theirs in the exposures; without it, exposures are left alone.
 
         Raises:
-            ConflictError: a program that does not know our lock wrote meanwhile; do it again.
+            ConflictError: others wrote all the time meanwhile; do it again.
         """
         pseudonyms = {} if pseudonym is None else {pseudonym: at_s}
         return self.erase_many({user_id: at_s}, pseudonyms)
@@ -166,18 +167,21 @@ class Lake:
             concerned[EXPOSURES.name] = ("user_pseudonym", pseudonyms_at_s)
         with self._alone():
             self._left.add(erased_at_s)
-            removed = {
+            done = {
                 table: self._remove(self._deltas[table], column, whom)
                 for table, (column, whom) in concerned.items()
                 if self._deltas[table].exists
             }
-            n_files = sum(self._deltas[table].vacuum(keep_hours=0) for table in removed)
-        return Erased(removed.get(EVENTS.name, 0), removed.get(EXPOSURES.name, 0), n_files)
+        n_rows = {table: rows for table, (rows, _) in done.items()}
+        n_files = sum(files for _, files in done.values())
+        return Erased(n_rows.get(EVENTS.name, 0), n_rows.get(EXPOSURES.name, 0), n_files)
 
     def compact(self) -> dict[str, dict[str, int]]:
         """Put small files together; return per table how many were ``removed`` and ``added``."""
         with self._alone():
-            return {name: delta.compact() for name, delta in self._deltas.items() if delta.exists}
+            return {
+                name: delta.on_newest(delta.compact) for name, delta in self._deltas.items() if delta.exists
+            }
 
     def vacuum(
         self, *, keep_days: float | None = None, keep_versions: Mapping[str, Sequence[int]] | None = None
@@ -192,31 +196,37 @@ class Lake:
         kept = keep_versions or {}
         with self._alone():
             return {
-                name: delta.vacuum(keep_hours=hours, keep_versions=kept.get(name, ()))
+                name: delta.on_newest(
+                    partial(delta.vacuum, keep_hours=hours, keep_versions=kept.get(name, ()))
+                )
                 for name, delta in self._deltas.items()
                 if delta.exists
             }
 
-    def _remove(self, delta: Delta, column: str, erased_at_s: Mapping[str, float]) -> int:
-        """Rewrite the days that hold rows of somebody; the log names the days alone."""
+    def _remove(self, delta: Delta, column: str, erased_at_s: Mapping[str, float]) -> tuple[int, int]:
+        """Rewrite the days that hold rows of somebody, whom the log does not name; delete what held them.
+
+        Behind the fence nobody commits who has not been told yet that they left, so the days found there are
+        all of them.
+
+        Returns:
+            How many rows went, and how many files, those of older versions too.
+        """
         until_s = pl.col(column).replace_strict(
             list(erased_at_s), list(erased_at_s.values()), default=None, return_dtype=pl.Float64()
         )
         theirs = (pl.col(delta.layout.time) <= until_s).fill_null(value=False)
+        delta.on_newest(delta.fence)
         concerned = delta.at().read([column, delta.layout.time, DAY]).filter(theirs)
+
+        def rewrite(snapshot: Snapshot, day: date | None) -> bool:
+            return delta.replace_day(snapshot, day, snapshot.read_day(day).filter(~theirs))
+
         for day in concerned[DAY].unique():
-            snapshot = delta.at()
-            if not delta.replace_day(snapshot, day, snapshot.read_day(day).filter(~theirs)):
-                raise ConflictError(f"table {delta.path}", f"version {snapshot.version}", "a newer one")
-        return concerned.height
+            delta.on_newest(partial(rewrite, day=day))
+        return concerned.height, delta.on_newest(partial(delta.vacuum, keep_hours=0))
 
     def _delta(self, table: str) -> Delta:
         if table not in self._deltas:
             raise NotFoundError("table", table, ", ".join(self._deltas))
         return self._deltas[table]
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        self.root.mkdir(parents=True, exist_ok=True)
-        with locked(self.root / _LOCK):
-            yield

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from recsys.core.pseudonyms import Pseudonyms
-from recsys.lake.delta import Delta
+from recsys.lake.delta import Delta, Snapshot
 
 _KEY = "marquee.userDigestKey"
 _KEY_BYTES = 32
@@ -24,15 +24,15 @@ class Left:
 
     def add(self, erased_at_s: Mapping[str, float]) -> None:
         """Remember that nothing of these users up to then may be used or come in again."""
-        if not self._delta.exists:
-            self._delta.create({_KEY: secrets.token_hex(_KEY_BYTES)})
-        committed = False
-        while not committed:
-            snapshot = self._delta.at()
+        self._delta.create({_KEY: secrets.token_hex(_KEY_BYTES)})
+
+        def add(snapshot: Snapshot) -> bool:
             digests = map(_digests(snapshot.properties).of, erased_at_s)
             rows = zip(digests, erased_at_s.values(), strict=True)
             frame = pl.DataFrame(list(rows), schema=self._delta.layout.stored, orient="row")
-            committed = self._delta.append(snapshot, frame)
+            return self._delta.append(snapshot, frame)
+
+        self._delta.on_newest(add)
 
     def drop(self, rows: pl.DataFrame, *, user: str = "user_id", time: str = "time_s") -> pl.DataFrame:
         """Leave out the rows that happened before their user left."""

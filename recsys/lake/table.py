@@ -5,11 +5,12 @@ from contextlib import AbstractContextManager
 
 import polars as pl
 
-from recsys.core.errors import ConflictError, FieldError
+from recsys.core.errors import ConflictError, DataFormatError, FieldError
 from recsys.lake.days import with_day
 from recsys.lake.delta import Delta, Snapshot
 from recsys.lake.keys import KeySet
 from recsys.lake.layout import LakeConfig
+from recsys.lake.parts import read_columns
 
 Filter = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -22,7 +23,7 @@ class Table:
     Args:
         delta: where it lies.
         config: bounds.
-        alone: holds the lake for one writer among all processes of this machine.
+        alone: holds the lake for one writer among all processes of this machine, where it lies in a folder.
         admit: leaves rows out that must not come in; asked while alone.
     """
 
@@ -41,7 +42,7 @@ class Table:
         self._keys = KeySet(delta.layout.key)
         self._read: set[str] = set()  # files whose keys are known
 
-    def append_frame(self, rows: pl.DataFrame, *, source: str, upto: int) -> int:
+    def append_frame(self, rows: pl.DataFrame, *, source: str | None = None, upto: int = 1) -> int:
         """Commit a batch: its rows, and how far its source was read, stand or fall together.
 
         Left out are rows that stand in the table already or earlier in the batch, and those of people who
@@ -50,7 +51,7 @@ class Table:
         Args:
             rows: the columns of the layout, in any order; those that may be null may be absent.
             source: whose positions ``upto`` counts: a file, a partition of a topic. No two processes read it
-                at once.
+                at once. None: what has no positions, so that the keys alone tell what is new.
             upto: the first position that is not in the batch, at least 1.
 
         Returns:
@@ -60,7 +61,7 @@ class Table:
             FieldError: ``upto`` is below 1, or a column of the key is null or missing.
             ConflictError: somebody else was quicker every time.
             DataFormatError: the table is of a newer version.
-            UnavailableError: the disk refuses; whether or not it was committed, send it again.
+            UnavailableError: disk or bucket refuse; whether or not it was committed, send it again.
         """
         if upto < 1:
             raise FieldError("upto", str(upto), "a position after the first, at least 1")
@@ -69,28 +70,39 @@ class Table:
             self.delta.create()
             for _ in range(self._config.commit_tries):
                 snapshot = self.delta.at()
-                if snapshot.taken(source) >= upto:
+                if source is not None and snapshot.taken(source) >= upto:
                     return 0
-                self._learn(snapshot)
+                if not self._learn(snapshot):
+                    continue
                 new = self._dated(self._keys.unknown(self._admit(whole)))
+                if source is None and not new.height:
+                    return 0
                 if self.delta.append(snapshot, new, source=source, upto=upto):
                     self._keys.add(new)
                     self._read.update(snapshot.files()["path"])
                     return new.height
         raise ConflictError(
-            f"table {self.delta.path}", f"version {snapshot.version}", "a newer one each time"
+            f"table {self.delta.address}", f"version {snapshot.version}", "a newer one each time"
         )
 
     def taken(self, source: str) -> int:
         """Return the position up to which a source was taken in; 0 when nothing was. Go on from here."""
         return self.delta.at().taken(source) if self.delta.exists else 0
 
-    def _learn(self, snapshot: Snapshot) -> None:
-        """Take in the keys of files that this process has not seen yet."""
+    def _learn(self, snapshot: Snapshot) -> bool:
+        """Take in the keys of files that this process has not seen yet; False: they have gone meanwhile."""
         new = [path for path in snapshot.files()["path"] if path not in self._read]
-        if new:
-            self._keys.add(pl.read_parquet(new, columns=list(self.delta.layout.key), hive_partitioning=False))
-            self._read.update(new)
+        if not new:
+            return True
+        try:
+            rows = read_columns(self.delta.place, new, self.delta.layout.key)
+        except DataFormatError:
+            if self.delta.at().version == snapshot.version:
+                raise
+            return False
+        self._keys.add(rows)
+        self._read.update(new)
+        return True
 
     def _dated(self, rows: pl.DataFrame) -> pl.DataFrame:
         layout = self.delta.layout

@@ -5,35 +5,39 @@ from pathlib import Path
 
 from recsys.lake.lake import Lake
 from recsys.privacy.names import Names
-from recsys.privacy.search import files_under, traces
+from recsys.privacy.search import traces
 
 
 class LakePlace:
     """Tables of events and exposures, all versions of them.
 
     Args:
-        root: folder of the lake; may be missing.
+        root: the lake; may be missing.
     """
 
     name = "lake"
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: str | Path) -> None:
+        self._lake = Lake(root)
         self.address = str(root)
 
     def erase(self, people: Mapping[Names, float]) -> Mapping[str, int]:
         """Write the days anew without their rows, and delete the files of older versions."""
-        if not self._root.is_dir():
+        if not self._lake.place.exists:
             return {"events": 0, "exposures": 0, "files": 0}
         inside = {name: at_s for names, at_s in people.items() for name in names.inside}
         shown = {name: at_s for names, at_s in people.items() for name in names.shown}
-        done = Lake(self._root).erase_many(inside, shown)
+        done = self._lake.erase_many(inside, shown)
         return {"events": done.n_events, "exposures": done.n_exposures, "files": done.n_files}
 
     def traces(self, names: Names) -> Mapping[str, int]:
         """Search bytes and columns of all files, those of the tables' logs included."""
-        found = traces(files_under(self._root), [*names.inside, *names.shown])
-        if found or not self._root.is_dir():
+        found: dict[str, int] = {}
+        for address, copy in self._lake.place.copies():
+            count = sum(traces([copy], [*names.inside, *names.shown]).values())
+            if count:
+                found[address] = count
+        if found or not self._lake.place.exists:
             return found
         rows = self._rows("events", "user_id", names.inside)
         rows += self._rows("exposures", "user_pseudonym", names.shown)
@@ -41,7 +45,6 @@ class LakePlace:
 
     def _rows(self, table: str, column: str, names: tuple[str, ...]) -> int:
         """Return how many rows of a table are theirs: what finds a name that is too short for the bytes."""
-        lake = Lake(self._root)
-        if table not in lake.versions():
+        if table not in self._lake.versions():
             return 0
-        return int(lake.read(table, [column])[column].is_in(list(names)).sum())
+        return int(self._lake.read(table, [column])[column].is_in(list(names)).sum())

@@ -11,6 +11,7 @@ from recsys.data.events import Event, EventKind
 from recsys.lake.delta import Delta
 from recsys.lake.lake import Lake
 from recsys.lake.layout import EVENTS, LakeConfig, Layout
+from recsys.lake.place import place_of
 
 OLDER = Layout(
     "events",
@@ -36,7 +37,7 @@ def liked(event_id: str, user_id: str = "ada") -> Event:
 
 def written_by(layout: Layout, root: Path) -> Lake:
     """Return a lake whose events were written by a program of another version."""
-    delta = Delta(root / "events", layout, LakeConfig())
+    delta = Delta(place_of(root), layout, LakeConfig())
     delta.create()
     row: dict[str, object] = {
         "event_id": "e0", "user_id": "bob", "kind": "like", "time_s": 5.0, "item_id": "ran", "mood": "good",
@@ -76,7 +77,7 @@ def test_a_column_that_a_newer_version_added_is_read_past_and_never_lost(tmp_pat
 
 def test_an_erasure_keeps_the_columns_of_a_newer_version_for_the_others(tmp_path: Path) -> None:
     lake = written_by(NEWER, tmp_path)
-    newer = Delta(tmp_path / "events", NEWER, LakeConfig())
+    newer = Delta(place_of(tmp_path), NEWER, LakeConfig())
     row = lake.read("events").with_columns(user_id=pl.lit("eve"))
     assert newer.append(newer.at(), row)
     assert lake.erase("bob", 9.0).n_events == 1
@@ -84,7 +85,7 @@ def test_an_erasure_keeps_the_columns_of_a_newer_version_for_the_others(tmp_path
 
 
 def test_a_format_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    delta = Delta(tmp_path / "events", EVENTS, LakeConfig())
+    delta = Delta(place_of(tmp_path), EVENTS, LakeConfig())
     delta.create({"marquee.formatVersion": "2"})
     for refused in (
         lambda: Lake(tmp_path).dataset(),

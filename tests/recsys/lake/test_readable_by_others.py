@@ -54,7 +54,7 @@ def sorted_rows(frame: pl.DataFrame) -> list[tuple[object, ...]]:
 
 
 def test_polars_reads_the_same_rows(lake: Lake) -> None:
-    theirs = pl.scan_delta(str(lake.root / "events")).collect()
+    theirs = pl.scan_delta(f"{lake.place.address}/events").collect()
     ours = lake.read("events")
     assert ours.height == 33
     assert sorted_rows(theirs.select(ours.columns)) == sorted_rows(ours)
@@ -97,13 +97,13 @@ def test_spark_reads_the_same_rows_and_an_earlier_version_and_we_read_what_it_wr
     lake: Lake, spark: Spark
 ) -> None:
     ours = lake.read("events")
-    folder = str(lake.root / "events")
+    folder = f"{lake.place.address}/events"
     theirs = spark.read.format("delta").load(folder).select(*ours.columns)
     assert sorted((tuple(row) for row in theirs.collect()), key=lambda row: row[0]) == sorted_rows(ours)
     versions = lake.versions()
     before = spark.read.format("delta").option("versionAsOf", versions["events"] - 1).load(folder)
     assert before.count() == ours.height - 1
-    titles = spark.read.format("delta").load(str(lake.root / "items")).select("item_id", "title", "tags")
+    titles = spark.read.format("delta").load(f"{lake.place.address}/items").select("item_id", "title", "tags")
     assert [tuple(row) for row in titles.collect()] == [("i1", "Heat", ["crime", "noir"])]
     spark.sql(f"DELETE FROM delta.`{folder}` WHERE event_id = 'late'")
     assert lake.read("events").height == ours.height - 1
