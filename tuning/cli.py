@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 import typer
@@ -23,11 +23,13 @@ app = typer.Typer(pretty_exceptions_enable=False)
 _NEEDED = ("optuna", "ray", "pandas", "matplotlib")
 _INTERRUPTED = 130  # what a shell says of Ctrl-C
 
+Given = TypeVar("Given")
+
 
 @app.command(name="tune")
 def main(
     *,
-    data: Annotated[Path | None, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")] = None,
+    data: Annotated[str | None, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")] = None,
     sweep: Annotated[str, typer.Option(help="quick, standard, thorough, or a TOML file.")] = "standard",
     out: Annotated[Path | None, typer.Option(help="A new folder for journal, report and choice.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the sweep in this folder.")] = None,
@@ -76,7 +78,7 @@ def main(
     typer.echo(orjson.dumps(facts) if as_json else summary.sentence_of(facts))
 
 
-def _given(option: str, path: Path | None) -> Path:
+def _given(option: str, path: Given | None) -> Given:
     if path is None:
         raise FieldError(option, "nothing", "a folder (or --resume FOLDER)")
     return path

@@ -18,6 +18,7 @@ from recsys.data.badrows import OnBadRow
 from recsys.data.log import InteractionLog
 from recsys.data.schema import Dataset
 from recsys.evaluation.protocols import Setting
+from recsys.lake.open import absolute_address
 from recsys.registry.channels import Channel
 from recsys.registry.open import absolute
 from recsys.registry.store import Registry
@@ -64,7 +65,7 @@ class Place:
     opening: Opening
 
 
-def begin(data: Path, sweep_name: str, folder: Path, limits: Limits) -> Place:
+def begin(data: str | Path, sweep_name: str, folder: Path, limits: Limits) -> Place:
     """Open a new sweep in a folder.
 
     Raises:
@@ -75,7 +76,7 @@ def begin(data: Path, sweep_name: str, folder: Path, limits: Limits) -> Place:
         raise FieldError("--out", f"{folder}, where a sweep lies", f"a new folder, or --resume {folder}")
     sweep = limits.over(read_sweep(sweep_name))
     opening = Opening(
-        data=str(data.absolute()),
+        data=absolute_address(data),
         fingerprint=data_source(data).fingerprint,
         sweep_name=Path(sweep_name).stem,
         sweep=sweep,
@@ -85,7 +86,7 @@ def begin(data: Path, sweep_name: str, folder: Path, limits: Limits) -> Place:
     return Place(folder, opening)
 
 
-def resume(folder: Path, data: Path | None, limits: Limits) -> Place:
+def resume(folder: Path, data: str | Path | None, limits: Limits) -> Place:
     """Take up the sweep in a folder; other limits than before may be given.
 
     Raises:
@@ -99,11 +100,11 @@ def resume(folder: Path, data: Path | None, limits: Limits) -> Place:
         before = Opening.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise DataFormatError(path, "the beginning of a sweep", error.errors()[0]["msg"]) from error
-    place = data or Path(before.data)
+    place = data or before.data
     now = data_source(place).fingerprint
     if now != before.fingerprint:
         raise ConflictError(f"the data of the sweep, {place}", before.fingerprint[:16], now[:16])
-    opening = before.model_copy(update={"data": str(place.absolute()), "sweep": limits.over(before.sweep)})
+    opening = before.model_copy(update={"data": absolute_address(place), "sweep": limits.over(before.sweep)})
     replace_durably(path, opening.model_dump_json(indent=2).encode())
     return Place(folder, opening)
 
@@ -132,7 +133,7 @@ def tune(
     opening = place.opening
     with steps_shown() as on_step:
         on_step(f"reading {opening.data}", 0.0)
-        dataset = data_source(Path(opening.data)).load(on_bad_row=on_bad_row, now_s=now_s).dataset
+        dataset = data_source(opening.data).load(on_bad_row=on_bad_row, now_s=now_s).dataset
         log = log_of(dataset)
         problem = make_problem(log, dataset.items, opening.sweep.data, seed=opening.sweep.seed)
     with open_journal(place.folder) as journal, tracked(opening, journal, tell) as told:

@@ -41,7 +41,7 @@ def features() -> None:
 @app.command("build")
 def build_features(
     *,
-    data: Annotated[Path, typer.Option(help="A data set in Marquee's own format, or a lake.")],
+    data: Annotated[str, typer.Option(help="A data set in Marquee's own format, or a lake.")],
     out: Annotated[Path, typer.Option(help="A folder; one of features is replaced.")],
     executor: Annotated[
         ExecutorName, typer.Option(help="polars: this process; ray: Ray Data.")

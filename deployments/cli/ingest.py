@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from deployments.ingest_metrics import ingest_metrics
-from recsys.cli.places import events_at_home, home, state_at_home
+from recsys.cli.places import events_at_home, home, lake_at_home, state_at_home
 from recsys.core.clock import monotonic_clock
 from recsys.lake.open import open_lake
 from recsys.overlay.open import open_overlay
@@ -44,13 +44,16 @@ def main(
         typer.Option(show_default="state.db in MARQUEE_HOME", help="sqlite:////path or redis://host:port/0."),
     ] = None,
     lake: Annotated[
-        Path | None, typer.Option(show_default="lake in MARQUEE_HOME", help="Folder of the lake's tables.")
+        str | None,
+        typer.Option(
+            show_default="lake in MARQUEE_HOME", help="Of the lake's tables: a folder, or s3://bucket/prefix."
+        ),
     ] = None,
     letters: Annotated[
         Path | None,
         typer.Option(
             "--dead-letters",
-            show_default="dead-letters.jsonl beside the lake",
+            show_default="dead-letters.jsonl beside the lake, or in MARQUEE_HOME",
             help="File for what cannot be used; with Kafka it goes to the topic PREFIX.dead-letters.",
         ),
     ] = None,
@@ -77,7 +80,8 @@ def main(
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    root = lake or home() / "lake"
+    root = lake or lake_at_home()
+    beside = home() if "://" in root else Path(root).parent
     tables = open_lake(root, make=True)
     place = source or str(events_at_home())
     console = Console(stderr=True)
@@ -91,7 +95,7 @@ def main(
             group=group,
             member=member,
             topics=TopicSettings(partitions=partitions, replicas=replicas),
-            letters=letters or root.parent / "dead-letters.jsonl",
+            letters=letters or beside / "dead-letters.jsonl",
             is_ending=ending.is_set,
         )
         stack.enter_context(closing(reading.source))

@@ -32,7 +32,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 @app.command(name="ablate")
 def main(
     *,
-    data: Annotated[Path, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")],
+    data: Annotated[str, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")],
     protocol: Annotated[Protocol, typer.Option(help="Which past a model may learn from.")] = (
         Protocol.LEAVE_LAST_OUT
     ),

@@ -30,7 +30,7 @@ from recsys.data.schema import Dataset, Kind
 app = typer.Typer(no_args_is_help=True, help="Data sets: describe, check, import, convert, simulate.")
 
 DataPath = Annotated[
-    Path, typer.Argument(help="Folder of a data set: Marquee, MovieLens, KuaiRand; or a lake.")
+    str, typer.Argument(help="Folder of a data set: Marquee, MovieLens, KuaiRand; or a lake.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 BadRows = Annotated[
@@ -172,7 +172,7 @@ def convert(
 app.command("simulate")(simulate)
 
 
-def _load(path: Path, on_bad_row: OnBadRow, now_s: float, report: Path | None) -> Loaded:
+def _load(path: str, on_bad_row: OnBadRow, now_s: float, report: Path | None) -> Loaded:
     with _working("reading"):
         loaded = data_source(path).load(on_bad_row=OnBadRow.SKIP, now_s=now_s)
     _account(loaded, on_bad_row, report)

@@ -1,6 +1,6 @@
 """Where a data set comes from: a folder of any format that we know, or a lake at some version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from recsys.core.errors import FieldError
 from recsys.core.hashing import digest_bytes
 from recsys.data import formats
 from recsys.data.badrows import BadRowCollector, OnBadRow
-from recsys.data.formats import Loader
 from recsys.data.loaded import Loaded
 from recsys.lake.open import is_lake, open_lake
 
@@ -30,21 +29,21 @@ LakeVersionOption = Annotated[
 class DataSource:
     """A data set that was not read yet."""
 
-    path: Path
+    path: str | Path
     fingerprint: str  # equal content, equal fingerprint
     lake_versions: Mapping[str, int] | None  # table -> version; None: no lake
-    _load: Loader
+    _load: Callable[..., Loaded]
 
     def load(self, *, on_bad_row: OnBadRow, now_s: float) -> Loaded:
         """Read it; see :func:`recsys.data.formats.load_dataset`. A lake has no bad rows."""
-        return self._load(self.path, on_bad_row=on_bad_row, now_s=now_s)
+        return self._load(on_bad_row=on_bad_row, now_s=now_s)
 
 
-def data_source(path: Path, lake_version: Sequence[str] | None = None) -> DataSource:
+def data_source(path: str | Path, lake_version: Sequence[str] | None = None) -> DataSource:
     """Look what lies in a folder.
 
     Args:
-        path: a folder.
+        path: a folder, or the address of a lake.
         lake_version: ``table=version`` of each table that is not to be read as it is now.
 
     Raises:
@@ -53,17 +52,20 @@ def data_source(path: Path, lake_version: Sequence[str] | None = None) -> DataSo
         NotFoundError: there is no such table.
         UnavailableError: there is a lake, but the extra is not installed.
     """
-    if not is_lake(path):
+    if "://" not in str(path) and not is_lake(path):
         if lake_version:
             raise FieldError("--lake-version", f"{path}, which is no lake", "--data with a lake")
-        return DataSource(path, formats.fingerprint(path), None, formats.load_dataset)
+        folder = Path(path)
+        return DataSource(path, formats.fingerprint(folder), None, partial(formats.load_dataset, folder))
     lake = open_lake(path)
     versions = lake.versions() | _parsed(lake_version or ())
     digest = digest_bytes(lake.identity(versions).encode())
-    return DataSource(path, digest, versions, partial(_load_lake, versions=versions))
+    return DataSource(path, digest, versions, partial(_load_lake, path, versions=versions))
 
 
-def _load_lake(path: Path, *, on_bad_row: OnBadRow, now_s: float, versions: Mapping[str, int]) -> Loaded:
+def _load_lake(
+    path: str | Path, *, on_bad_row: OnBadRow, now_s: float, versions: Mapping[str, int]
+) -> Loaded:
     del on_bad_row, now_s  # what is in a lake was checked at the door
     dataset = open_lake(path).dataset(versions)
     collector = BadRowCollector()

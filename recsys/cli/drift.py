@@ -78,7 +78,7 @@ def check(
     *,
     registry: RegistryOption,
     bundle: BundleOption = "stable",
-    data: Annotated[Path | None, typer.Option(help="Events of a data set.")] = None,
+    data: Annotated[str | None, typer.Option(help="Events of a data set.")] = None,
     log: Annotated[Path | None, typer.Option(help="Events of an event log, a folder.")] = None,
     exposures: Annotated[
         Path | None, typer.Option(help="What was served, too: a folder of exposures.")
@@ -122,7 +122,7 @@ def watch(
     registry: RegistryOption,
     bundle: BundleOption = "stable",
     events: EventsOption,
-    data: Annotated[Path | None, typer.Option(help="A lake, to read events from there instead.")] = None,
+    data: Annotated[str | None, typer.Option(help="A lake, to read events from there instead.")] = None,
     exposures: Annotated[
         Path | None, typer.Option(help="What was served, too: a folder of exposures.")
     ] = None,

@@ -17,7 +17,7 @@ from recsys.eventlog.reader import Damage
 from recsys.lake.open import open_lake
 
 
-def events_of(data: Path | None, log: Path | None, now_s: float) -> pl.DataFrame:
+def events_of(data: str | Path | None, log: Path | None, now_s: float) -> pl.DataFrame:
     """Return the interactions of a data set, a lake or an event log.
 
     Raises:
@@ -32,7 +32,7 @@ def events_of(data: Path | None, log: Path | None, now_s: float) -> pl.DataFrame
     return interactions_in(log or Path(), on_damage=_say)
 
 
-def events_since(data: Path | None, log: Path) -> Callable[[float], pl.DataFrame]:
+def events_since(data: str | Path | None, log: Path) -> Callable[[float], pl.DataFrame]:
     """Return what reads the interactions since a time, again and again, and older ones never twice.
 
     Args:

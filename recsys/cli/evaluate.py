@@ -57,7 +57,7 @@ class Made:
 @app.command(name="evaluate")
 def main(
     *,
-    data: Annotated[Path, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")],
+    data: Annotated[str, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")],
     protocol: Annotated[
         Way, typer.Option(help="Which past a model may learn from; impressions: order what was shown.")
     ] = Way.LEAVE_LAST_OUT,
@@ -90,12 +90,12 @@ def main(
         _check_drawing()
     now_s = unix_clock()
     date = datetime.fromtimestamp(now_s, UTC).date().isoformat()
-    setting = Setting(str(data), protocol.value, _machine(), date, seed)
+    setting = Setting(data, protocol.value, _machine(), date, seed)
     with steps_shown() as on_step:
         if protocol is Way.IMPRESSIONS:
             made = _shown(
                 impression_report(
-                    data,
+                    Path(data),
                     setting,
                     settings,
                     targets=tuple(target or ()),

@@ -25,9 +25,9 @@ def events_at_home() -> Path:
     return home() / "events"
 
 
-def lake_at_home() -> Path:
+def lake_at_home() -> str:
     """Return the folder of the lake."""
-    return home() / "lake"
+    return str(home() / "lake")
 
 
 def state_at_home() -> str:
@@ -96,12 +96,12 @@ StateOption = Annotated[
     ),
 ]
 LakeOption = Annotated[
-    Path,
+    str,
     typer.Option(
         "--lake",
         envvar="MARQUEE_LAKE",
         default_factory=lake_at_home,
         show_default=f"lake in {HOME} or {_USUAL}",
-        help="The lake.",
+        help="The lake: a folder, or s3://bucket/prefix.",
     ),
 ]

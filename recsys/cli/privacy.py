@@ -197,7 +197,7 @@ def _keys(named: Path | None, usual: Path) -> Pseudonyms | None:
     return Pseudonyms.of_file(path)
 
 
-def _places(state: str, events: Path, exposures: Path, lake: Path, registry: str) -> list[Place]:
+def _places(state: str, events: Path, exposures: Path, lake: str, registry: str) -> list[Place]:
     """Return where people are named; whoever keeps people somewhere else adds it here."""
     places: list[Place] = [
         LogPlace(events),
@@ -210,7 +210,7 @@ def _places(state: str, events: Path, exposures: Path, lake: Path, registry: str
     try:
         from recsys.privacy.lake_place import LakePlace  # noqa: PLC0415 - an extra: only who asks needs it
     except ModuleNotFoundError as error:
-        raise FieldError("lake", str(lake), "deltalake: pip install 'marquee-recsys[lake]'") from error
+        raise FieldError("lake", lake, "deltalake: pip install 'marquee-recsys[lake]'") from error
     return [*places, LakePlace(lake)]
 
 

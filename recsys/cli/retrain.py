@@ -61,7 +61,7 @@ def _pace(text: str) -> float:
 def main(
     *,
     data: Annotated[
-        Path, typer.Option(help="A data set (ours, MovieLens or KuaiRand), or a lake; all that is known.")
+        str, typer.Option(help="A data set (ours, MovieLens or KuaiRand), or a lake; all that is known.")
     ],
     registry: RegistryOption,
     from_bundle: Annotated[
@@ -140,7 +140,7 @@ def main(
 class _Asked:
     """What the arguments say of one refresh."""
 
-    data: Path
+    data: str
     ref: str
     settings: TrainingConfig | None
     how: RefreshConfig

@@ -30,7 +30,7 @@ from recsys.training.two_stage import fit_two_stage
 
 app = typer.Typer(no_args_is_help=True, help="Cold start and costs, measured.")
 
-DataOption = Annotated[Path, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")]
+DataOption = Annotated[str, typer.Option(help="A data set: ours, MovieLens or KuaiRand.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures here.")]
 OutOption = Annotated[Path | None, typer.Option(help="Folder for the page and its plot.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Of training, chance and bootstrap.")]
@@ -116,7 +116,7 @@ def print_costs(
     _write(curve, page, json_file, out, "costs")
 
 
-def _read(data: Path) -> tuple[Dataset, InteractionLog]:
+def _read(data: str) -> tuple[Dataset, InteractionLog]:
     dataset = data_source(data).load(on_bad_row=OnBadRow.FAIL, now_s=unix_clock()).dataset
     return dataset, encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
 

@@ -29,7 +29,7 @@ app = typer.Typer(pretty_exceptions_enable=False)
 @app.command(name="train")
 def main(
     *,
-    data: Annotated[Path, typer.Option(help="A data set (ours, MovieLens or KuaiRand), or a lake.")],
+    data: Annotated[str, typer.Option(help="A data set (ours, MovieLens or KuaiRand), or a lake.")],
     registry: RegistryOption,
     config: Annotated[
         Path | None, typer.Option(help="JSON file with settings that differ from the defaults.")
