@@ -34,6 +34,8 @@ class Ingest(Nodes):
 
     enabled: bool
     """Whether there is one."""
+    lake: str = Field(pattern=r"^(s3://[^/\s%?#*\[\]]+(/[^\s%?#*\[\]]*)?)?$")
+    """``s3://bucket/prefix`` of the lake; empty: a folder on the volume."""
     batch_size: PositiveInt
     """Messages applied at once."""
     batch_seconds: PositiveFloat

@@ -51,6 +51,19 @@ class TestIngest:
         assert wanted <= set(container_of(objects, "ingest")["args"])
         assert {"name": "data", "mountPath": "/data"} in container_of(objects, "ingest")["volumeMounts"]
 
+    def test_a_lake_in_a_bucket_is_named_to_all_that_use_it(self, rendered: Rendered) -> None:
+        lake, secret = "s3://shop/lake", {"secretRef": {"name": "s"}}
+        given = f"{DRIFT},{INGEST},{KAFKA},drift.retrain=inPlace,ingest.lake={lake},registry.existingSecret=s"
+        objects = rendered("--set", given)
+        assert f"--lake={lake}" in container_of(objects, "ingest")["args"]
+        assert f"--data={lake}" in container_of(objects, "drift")["args"]
+        assert f"--data={lake}" in shlex.split(option(objects, "--retrain"))
+        for component in ("ingest", "drift"):
+            assert secret in container_of(objects, component)["envFrom"]
+        ray = objects["RayService", "mq-marquee"]["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]
+        named = {"name": "MARQUEE_LAKE", "value": lake}  # for commands by kubectl exec
+        assert named in ray["template"]["spec"]["containers"][0]["env"]
+
     def test_there_is_never_a_second_writer_of_the_lake(self, rendered: Rendered) -> None:
         spec = rendered("--set", INGEST)["Deployment", "mq-marquee-ingest"]["spec"]
         assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})

@@ -77,11 +77,18 @@ configmap://{{ .Release.Namespace }}/{{ include "marquee.traffic.name" . }}
 {{ .Values.registry.address | default "/data/registry" }}
 {{- end }}
 
+{{- define "marquee.lake" -}}
+{{ .Values.ingest.lake | default "/data/lake" }}
+{{- end }}
+
 {{/* Environment of all that runs our image, the commands included, so that `kubectl exec` needs no options. */}}
 {{- define "marquee.environment" -}}
 - {name: MARQUEE_TRAFFIC, value: {{ include "marquee.traffic.address" . | quote }}}
 - {name: MARQUEE_REGISTRY, value: {{ include "marquee.registry" . | quote }}}
 - {name: MARQUEE_HOME, value: /data}
+{{- with .Values.ingest.lake }}
+- {name: MARQUEE_LAKE, value: {{ . | quote }}}
+{{- end }}
 - {name: MARQUEE_URL, value: "http://{{ include "marquee.fullname" . }}-serve-svc:8000"}
 {{- if .Values.registry.address }}
 - {name: MARQUEE_CACHE, value: /cache}

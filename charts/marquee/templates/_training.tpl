@@ -2,7 +2,7 @@
 
 {{- define "marquee.training.data" -}}
 {{- if .Values.training.data }}{{ .Values.training.data }}
-{{- else if .Values.ingest.enabled }}/data/lake
+{{- else if .Values.ingest.enabled }}{{ include "marquee.lake" . }}
 {{- else }}{{ required "training.data: the folder of the data set, for training.schedule or drift.retrain is set" .Values.training.data }}{{ end }}
 {{- end }}
 
