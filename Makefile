@@ -10,7 +10,7 @@ PORT ?= 8000
 # Threads that spin while they wait cost more than they bring when cores are shared.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help autoscaling soak install run test test-quick test-slow test-serve test-cluster check lint format types layers bench overload drill scale accuracy lock chart clean
+.PHONY: help autoscaling soak install run test test-quick test-slow test-serve test-cluster test-install check lint format types layers bench overload drill scale accuracy lock chart clean
 .DEFAULT_GOAL := help
 
 help:  ## Print the targets.
@@ -45,6 +45,9 @@ test-serve: install  ## Tests against a running graph.
 
 test-cluster: install  ## Tests on the Kubernetes that KUBECONFIG points to, else on one that comes and goes (../shared/cluster).
 	.ci/cluster $(BIN)/pytest -m cluster --durations=12
+
+test-install: install  ## Of those, the ones without load: our objects on the API server, helm install to uninstall.
+	.ci/cluster $(BIN)/pytest -m cluster tests/charts tests/conformance tests/deployments tests/e2e/test_install.py
 
 check: lint types layers  ## Everything that needs no running code.
 

@@ -24,7 +24,7 @@ from recsys.registry.open import absolute
 from recsys.registry.store import Registry
 from recsys.tracking.run import Tell, untold
 from tuning.document import Final, Opening, SweepReport, report_of
-from tuning.final import measure_once, publish
+from tuning.final import asked_the_gate, measure_once, publish
 from tuning.journal import FILE, Journal, open_journal
 from tuning.parts import store_bytes
 from tuning.problem import Problem, log_of, make_problem
@@ -180,6 +180,7 @@ def _refitted(
             dataset,
             report.opening.fingerprint,
             report.settings,
+            final,
             ending.registry,
             channel=ending.channel,
             now_s=now_s,
@@ -194,7 +195,8 @@ def _measured_before(folder: Path, found: Found) -> Final | None:
     if not path.is_file():
         return None
     before = SweepReport.model_validate_json(path.read_bytes())
-    return before.final if before.settings == found.settings else None
+    final = before.final if before.settings == found.settings else None
+    return final if final is not None and asked_the_gate(final) else None
 
 
 def write(report: SweepReport, folder: Path) -> None:

@@ -64,7 +64,8 @@ class Final(FrozenModel):
     """The choice, measured once on what no trial has seen."""
 
     rows: list[Row]
-    """``two-stage`` is the choice, ``defaults`` what comes with the package, both fitted on the same past."""
+    """``two-stage`` is the choice, ``defaults`` what comes with the package, both fitted on the same past;
+    beside them what the gate compares with."""
 
     differences: list[PairedDifference]
     n_users: int
@@ -134,7 +135,9 @@ def _step(sweep: Sweep, step: Step, journal: Journal, found: Found) -> StepRepor
 def gain(final: Final) -> PairedDifference | None:
     """Return by how much the choice is better than the defaults on the test; None when nobody compared."""
     wanted: Sequence[PairedDifference] = [
-        pair for pair in final.differences if pair.metric == MAIN_METRIC and pair.group == ALL_USERS
+        pair
+        for pair in final.differences
+        if (pair.metric, pair.group, pair.against) == (MAIN_METRIC, ALL_USERS, DEFAULTS)
     ]
     return wanted[0] if wanted else None
 

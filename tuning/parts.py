@@ -15,6 +15,7 @@ from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.stages import RecallStage
 from recsys.ranking.matrix import FEATURES, Knowledge, candidate_matrix, fit_knowledge
 from recsys.recall.candidates import Candidates
+from recsys.recall.shelf import Shelf
 from recsys.training.cross_fit import TrainingRows, cross_fit
 from recsys.training.two_stage import TrainingConfig
 from tuning.problem import Problem
@@ -68,11 +69,18 @@ def store_bytes(problem: Problem, config: TrainingConfig) -> int:
     return _FLOOR_BYTES + exact + (learned + asked) * len(FEATURES) * _VALUE_BYTES
 
 
-def make_recalled(problem: Problem, config: TrainingConfig) -> Recalled:
+def make_shelf(problem: Problem, config: TrainingConfig) -> Shelf:
+    """Learn what trials of recall need and mostly do not change."""
+    shelf = Shelf()
+    shelf.bilinear(problem.split.train, config.knowledge.recall.bilinear, config.seed)
+    return shelf
+
+
+def make_recalled(problem: Problem, config: TrainingConfig, shelf: Shelf | None = None) -> Recalled:
     """Fit recall on the past and ask it the validation questions."""
     split = problem.split
     table = fit_items(problem.items, max_tags=config.max_tags)
-    known = fit_knowledge(split.train, table, config.knowledge, seed=config.seed)
+    known = fit_knowledge(split.train, table, config.knowledge, seed=config.seed, shelf=shelf)
     none_popular = np.zeros(0, dtype=np.int32)  # the list for when all else fails plays no part here
     catalogue = Catalogue(problem.items, none_popular, split.train.contexts)
     stage = RecallStage(known.sources, catalogue, config.knowledge.recall.quotas)
@@ -81,9 +89,9 @@ def make_recalled(problem: Problem, config: TrainingConfig) -> Recalled:
     return Recalled(known, stage, users, candidates, hits(candidates.item_rows, targets_of(split)))
 
 
-def make_parts(problem: Problem, config: TrainingConfig) -> Parts:
+def make_parts(problem: Problem, config: TrainingConfig, shelf: Shelf | None = None) -> Parts:
     """Fit recall, cross-fit the ranker's rows, and compute what it is asked on validation."""
-    recalled = make_recalled(problem, config)
+    recalled = make_recalled(problem, config, shelf)
     rows = cross_fit(
         problem.split.train, recalled.known.items, config.knowledge, config.cross_fit, seed=config.seed
     )

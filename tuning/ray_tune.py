@@ -7,11 +7,11 @@ trial reads them there. The journal is kept by the driver alone, so Tune's own f
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 from ray import ObjectRef, tune
@@ -22,15 +22,18 @@ from ray.tune.search.optuna import OptunaSearch
 
 from recsys.core.clock import monotonic_clock
 from recsys.core.errors import FieldError, InputError, UnavailableError
+from recsys.recall.shelf import Shelf
 from recsys.training.two_stage import TrainingConfig
 from tuning.journal import Outcome
 from tuning.objectives import MEANINGS, Objective, Step
-from tuning.parts import Parts, make_parts
+from tuning.parts import Parts, make_parts, make_shelf
 from tuning.plan import Listener, Plan
 from tuning.problem import Problem
 from tuning.search import STUDY, distributions, sampler, storage_told
 from tuning.settings_paths import with_settings
 from tuning.trial import N_TREES, run_trial
+
+Made = TypeVar("Made")
 
 _WHOLE = "is_whole"
 _FAILURE = "failure"
@@ -109,6 +112,7 @@ class RayTuneRunner(AbstractContextManager["RayTuneRunner"]):
         self._cluster = cluster
         self._open = ExitStack()
         self._shared: ObjectRef[Problem] | None = None
+        self._shelf: ObjectRef[Shelf] | None = None
 
     def __exit__(self, *error: object) -> None:
         """Leave Ray, if it was needed."""
@@ -118,11 +122,12 @@ class RayTuneRunner(AbstractContextManager["RayTuneRunner"]):
         """See :class:`tuning.plan.Runner`."""
         began_s = monotonic_clock()
         problem = self._problem_there()
-        parts = _parts_there(problem, plan.base) if plan.step is Step.RANKER else None
+        shelf = self._shelf_there(problem, plan.base)
+        parts = self._parts_there(problem, plan.base, shelf) if plan.step is Step.RANKER else None
         left_s = plan.time_left_s - (monotonic_clock() - began_s)
         if left_s <= 0.0:
             return
-        work = tune.with_parameters(_work, shared=_Shared(problem, parts, plan))
+        work = tune.with_parameters(_work, shared=_Shared(problem, parts, shelf, plan))
         tuner = tune.Tuner(
             tune.with_resources(work, {"cpu": 1}),
             tune_config=tune.TuneConfig(
@@ -154,30 +159,48 @@ class RayTuneRunner(AbstractContextManager["RayTuneRunner"]):
             self._shared = ray.put(self._problem)
         return self._shared
 
+    def _shelf_there(self, problem: "ObjectRef[Problem]", config: TrainingConfig) -> "ObjectRef[Shelf]":
+        if self._shelf is None:
+            self._shelf = _made(make_shelf, problem, config, n_cpus=1, what="recall's vectors")
+        return self._shelf
 
-def _parts_there(problem: "ObjectRef[Problem]", config: TrainingConfig) -> "ObjectRef[Parts]":
-    """Make the parts on the cluster, and leave them there."""
-    parts = ray.remote(num_cpus=1)(make_parts).remote(problem, config)
+    def _parts_there(
+        self, problem: "ObjectRef[Problem]", config: TrainingConfig, shelf: "ObjectRef[Shelf]"
+    ) -> "ObjectRef[Parts]":
+        n_cpus = 1 if self._cluster.address else self._cluster.n_cpus  # no trial runs beside it
+        return _made(make_parts, problem, config, shelf, n_cpus=n_cpus, what="the ranker's rows")
+
+
+def _made(make: Callable[..., Made], *args: object, n_cpus: int, what: str) -> "ObjectRef[Made]":
+    """Make something on the cluster, and leave it there."""
+    made: ObjectRef[Made] = ray.remote(num_cpus=n_cpus)(make).remote(*args)
     try:
-        ray.get(ray.remote(num_cpus=1)(_is_there).remote(parts))
+        ray.get(ray.remote(num_cpus=1)(_is_there).remote(made))
     except RayTaskError as error:
-        raise InputError(f"the ranker's rows cannot be made: {_named(error.cause)}") from error
+        raise InputError(f"{what} cannot be made: {_named(error.cause)}") from error
     except RayError as error:
         raise UnavailableError("Ray", _named(error)) from error
-    return parts
+    return made
 
 
 class _Shared:
     """What trials get besides their parameters; the references are looked up on the trial's own machine."""
 
-    def __init__(self, problem: "ObjectRef[Problem]", parts: "ObjectRef[Parts] | None", plan: Plan) -> None:
+    def __init__(
+        self,
+        problem: "ObjectRef[Problem]",
+        parts: "ObjectRef[Parts] | None",
+        shelf: "ObjectRef[Shelf]",
+        plan: Plan,
+    ) -> None:
         self.problem = problem
         self.parts = parts
+        self.shelf = shelf
         self.plan = plan
 
 
-def _is_there(parts: Parts) -> bool:
-    return bool(parts.key)
+def _is_there(made: object) -> bool:
+    return made is not None
 
 
 def _work(parameters: dict[str, Any], shared: _Shared) -> None:
@@ -190,6 +213,7 @@ def _work(parameters: dict[str, Any], shared: _Shared) -> None:
             lambda so_far: tune.report(dict(so_far)),
             step=plan.step,
             parts=None if shared.parts is None else ray.get(shared.parts),
+            shelf=ray.get(shared.shelf),
             look_every_trees=plan.budget.look_every_trees,
         )
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in a trial becomes its row

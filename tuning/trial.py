@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recsys.core.clock import Clock
 from recsys.ranking.boosting import Watch, fit_ranker
+from recsys.recall.shelf import Shelf
 from recsys.training.two_stage import TrainingConfig, assembled
 from tuning.measures import (
     LIST_LENGTH,
@@ -37,6 +38,7 @@ def run_trial(
     *,
     step: Step = Step.JOINT,
     parts: Parts | None = None,
+    shelf: Shelf | None = None,
     look_every_trees: int = 50,
     clock: Clock = time.thread_time,
 ) -> Measures:
@@ -49,6 +51,7 @@ def run_trial(
         step: with ``recall``, there is no ranker: candidates, time and size of recall alone.
         parts: made under settings that differ from these in nothing but ranker and reranking; made here when
             absent.
+        shelf: what recall has learned already under settings that trials share.
         look_every_trees: how often to report.
         clock: of the thread, see :func:`tuning.measures.ms_per_request`.
 
@@ -59,15 +62,15 @@ def run_trial(
         ConflictError: the parts were made under other settings.
     """
     if step is Step.RECALL:
-        return _recall_trial(problem, config, clock)
+        return _recall_trial(problem, config, shelf, clock)
     if parts is None:
-        parts = make_parts(problem, config)
+        parts = make_parts(problem, config, shelf)
     parts.check(config)
     return _ranker_trial(problem, config, report, parts, look_every_trees, clock)
 
 
-def _recall_trial(problem: Problem, config: TrainingConfig, clock: Clock) -> Measures:
-    recalled = make_recalled(problem, config)
+def _recall_trial(problem: Problem, config: TrainingConfig, shelf: Shelf | None, clock: Clock) -> Measures:
+    recalled = make_recalled(problem, config, shelf)
     spent_ms = ms_per_request(
         lambda users: recalled.stage.recall(users, config.n_candidates), recalled.users, clock
     )

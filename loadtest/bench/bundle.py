@@ -71,21 +71,23 @@ def _catalogue(n_items: int, rng: np.random.Generator) -> pl.DataFrame:
     )
 
 
-def bench_registry(folder: Path, *, clock: Clock, n_items: int = N_ITEMS) -> Path:
+def bench_registry(folder: Path, *, clock: Clock, n_items: int = N_ITEMS, n_users: int = N_USERS) -> Path:
     """Return a registry whose channel ``stable`` names the benchmark's bundle, trained if need be.
 
     Args:
         folder: of the registry of the usual size; other sizes lie beside it.
         clock: Unix time.
         n_items: of the catalogue.
+        n_users: whose past the bundle learns from.
     """
-    if n_items != N_ITEMS:
-        folder = folder.with_name(f"{folder.name}-{n_items}")
+    size = f"{n_items}" if n_users == N_USERS else f"{n_items}-{n_users}"
+    if (n_items, n_users) != (N_ITEMS, N_USERS):
+        folder = folder.with_name(f"{folder.name}-{size}")
     registry = LocalRegistry(folder)
-    key = training_key(f"benchmark {n_items}", CONFIG)
+    key = training_key(f"benchmark {size}", CONFIG)
     name = find_trained(registry, key)
     if name is None:
-        name = train(bench_dataset(n_items), registry, CONFIG, key=key, now_s=clock()).bundle.name
+        name = train(bench_dataset(n_items, n_users), registry, CONFIG, key=key, now_s=clock()).bundle.name
     now = registry.channels().stable
     if now != name:
         registry.promote(name, "stable", expected=now, by="marquee bench", now_s=clock())

@@ -23,6 +23,7 @@ from recsys.features.users import NO_ITEM, UserBatch
 from recsys.recall.candidates import NOT_NAMED, Candidates
 from recsys.recall.neighbours import NeighbourTable
 from recsys.recall.sequential import SequentialSource
+from recsys.recall.shelf import Shelf
 from recsys.recall.sources import SOURCE_NAMES, RecallConfig, Sources, fit_sources
 from recsys.recall.transitions import TRANSITIONS_FOLDER, TransitionsConfig, fit_transitions
 from recsys.registry.bundle import BundleReader, BundleWriter
@@ -90,10 +91,13 @@ def fit_knowledge(
     *,
     seed: int = 0,
     sequential: SequentialSource | None = None,
+    shelf: Shelf | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Knowledge:
     """Fit the recall sources and the statistics on one log; see :func:`recsys.recall.sources.fit_sources`."""
-    sources = fit_sources(log, items, config.recall, seed=seed, sequential=sequential, on_step=on_step)
+    sources = fit_sources(
+        log, items, config.recall, seed=seed, sequential=sequential, shelf=shelf, on_step=on_step
+    )
     on_step("transitions")
     return Knowledge(sources, items, fit_statistics(log), fit_transitions(log, config.transitions))
 

@@ -12,13 +12,14 @@ from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
 from recsys.features.items import ItemTable
 from recsys.features.users import NO_ITEM, UserBatch
-from recsys.recall.bilinear import BilinearConfig, BilinearSource, fit_bilinear
+from recsys.recall.bilinear import BilinearConfig, BilinearSource
 from recsys.recall.blend import blend
 from recsys.recall.candidates import Candidates
 from recsys.recall.covisitation import CovisitationConfig, CovisitationSource, fit_covisitation
 from recsys.recall.passages import PassagesConfig, PassagesSource, fit_passages
 from recsys.recall.popularity import PopularityRecallConfig, PopularitySource, fit_popularity_source
 from recsys.recall.sequential import SequentialConfig, SequentialSource, fit_sequential
+from recsys.recall.shelf import Shelf
 from recsys.recall.svd import SvdConfig, SvdSource, fit_svd
 from recsys.recall.tags import TagsConfig, TagsSource, fit_tags
 from recsys.registry.bundle import BundleReader, BundleWriter
@@ -101,6 +102,7 @@ def fit_sources(
     *,
     seed: int = 0,
     sequential: SequentialSource | None = None,
+    shelf: Shelf | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Sources:
     """Fit every source on the same log.
@@ -111,13 +113,14 @@ def fit_sources(
         config: settings.
         seed: for the sources that start from random numbers.
         sequential: of the same log, when sums that were kept have made it already; None: it is fitted.
+        shelf: where what takes longest may lie already, and is put; None: nothing is kept.
         on_step: told the name of each source before it is fitted.
     """
     on_step("sequential")
     if sequential is None:
         sequential = fit_sequential(log, config.sequential, seed=seed)
     on_step("bilinear")
-    bilinear = fit_bilinear(log, config.bilinear, seed=seed)
+    bilinear = (Shelf() if shelf is None else shelf).bilinear(log, config.bilinear, seed)
     on_step("passages")
     passages = fit_passages(log, config.passages, seed=seed)
     on_step("covisitation")

@@ -8,23 +8,30 @@ left out.
 Source: cross-fitting as in stacked generalisation, Wolpert 1992.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
+from recsys.core.threads import side_by_side
 from recsys.data.log import InteractionLog
 from recsys.features.items import ItemTable
 from recsys.features.users import UserBatch, batch_at
 from recsys.ranking.matrix import FEATURES, Knowledge, KnowledgeConfig, candidate_matrix, fit_knowledge
 from recsys.recall.candidates import Candidates
+from recsys.recall.shelf import Shelf
 from recsys.recall.sources import name_candidates
 
 Step = Callable[[str, float], None]
 """Told what is being done and which share of it is done, in [0, 1]."""
+
+FITS_AT_ONCE: Final = 2
+"""Solving the sequential regression for the most items it takes peaks at 4.6 GB."""
 
 
 class CrossFitConfig(FrozenModel):
@@ -94,27 +101,56 @@ def cross_fit(
     config: CrossFitConfig,
     *,
     seed: int,
+    shelf: Shelf | None = None,
     on_step: Step = lambda _, __: None,
 ) -> TrainingRows:
-    """Return the ranker's training rows, every recall score out of sample."""
+    """Return the ranker's training rows, every recall score out of sample; folds are fitted side by side."""
+    with side_by_side(FITS_AT_ONCE) as pool:
+        tasks = fold_tasks(log, items, knowledge_config, config, seed=seed, shelf=shelf, on_step=on_step)
+        return joined([under_way.result() for under_way in [pool.submit(task) for task in tasks]])
+
+
+def fold_tasks(
+    log: InteractionLog,
+    items: ItemTable,
+    knowledge_config: KnowledgeConfig,
+    config: CrossFitConfig,
+    *,
+    seed: int,
+    shelf: Shelf | None = None,
+    on_step: Step = lambda _, __: None,
+) -> list[Callable[[], TrainingRows]]:
+    """Return what makes the rows of each fold, to be called in any order or side by side.
+
+    Args:
+        log: all that may be learned from.
+        items: the catalogue.
+        knowledge_config: settings of what is fitted without a fold's users.
+        config: questions, candidates and rows.
+        seed: of folds, fits and draws.
+        shelf: keeps what takes longest, see :class:`recsys.recall.shelf.Shelf`.
+        on_step: told what is being done, of several folds at a time.
+    """
     rng = np.random.default_rng(seed)
     n_positions = min(
         config.max_positions, max(config.min_positions, config.max_questions // max(1, log.n_users))
     )
     folds = _folds(log, n_positions, config, rng)
-    parts: list[TrainingRows] = []
-    for number, fold in enumerate(folds):
-        label = f"fold {number + 1} of {len(folds)}"
-        known = fit_knowledge(
-            log.of_users(~fold), items, knowledge_config, seed=seed, on_step=_named(on_step, label)
-        )
+
+    def rows_of_fold(number: int, fold: NDArray[np.bool_], draws: np.random.Generator) -> TrainingRows:
+        label = f"fold {number} of {len(folds)}"
+        rest, told = log.of_users(~fold), _named(on_step, label)
+        known = fit_knowledge(rest, items, knowledge_config, seed=seed, shelf=shelf, on_step=told)
         asked = questions(log, fold, n_positions)
-        done = 0
+        parts, done = [], 0
         for batch in _batches(asked, config.batch_users):
             on_step(f"{label}: candidates", done / max(1, len(asked)))
-            parts.append(_rows_of(log, known, batch, knowledge_config, config, rng))
+            parts.append(_rows_of(log, known, batch, knowledge_config, config, draws))
             done += len(batch)
-    return _joined(parts)
+        return joined(parts)
+
+    each = zip(folds, rng.spawn(len(folds)), strict=True)
+    return [partial(rows_of_fold, number, *its) for number, its in enumerate(each, start=1)]
 
 
 def rows_at(
@@ -141,7 +177,7 @@ def rows_at(
         drawn = np.sort(rng.choice(len(asked), config.max_questions, replace=False))
         asked = Questions(asked.users[drawn], asked.stops[drawn])
     batches = _batches(asked, config.batch_users)
-    return _joined([_rows_of(log, known, batch, knowledge_config, config, rng) for batch in batches])
+    return joined([_rows_of(log, known, batch, knowledge_config, config, rng) for batch in batches])
 
 
 def _folds(
@@ -225,7 +261,8 @@ def sampled(
     return columns, np.take_along_axis(weights, columns, axis=1)
 
 
-def _joined(parts: list[TrainingRows]) -> TrainingRows:
+def joined(parts: Sequence[TrainingRows]) -> TrainingRows:
+    """Return the rows of several parts, one after the other."""
     if not parts:
         none = np.zeros(0, dtype=np.float32)
         return TrainingRows(np.zeros((0, len(FEATURES)), np.float32), none, none, np.zeros(0, np.int64), 0)

@@ -4,7 +4,7 @@ The pipeline is fitted once more without the last position of every user and ask
 simple baselines on the same users. It is refused when it is significantly worse than one of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +20,7 @@ from recsys.evaluation.baselines import BASELINES
 from recsys.evaluation.groups import sample_tests
 from recsys.evaluation.model import Fit
 from recsys.evaluation.protocols import EvaluationConfig, Protocol, Setting, evaluate
-from recsys.evaluation.results import ALL_USERS, MAIN_METRIC, WHOLE, Report
+from recsys.evaluation.results import ALL_USERS, MAIN_METRIC, WHOLE, PairedDifference, Row
 from recsys.training.cross_fit import Step
 from recsys.training.two_stage import TrainingConfig, fit_two_stage
 
@@ -99,11 +99,20 @@ def pass_with(
     fits: Mapping[str, Fit] = {**{name: BASELINES[name] for name in config.baselines}, WHOLE: whole}
     setting = Setting("gate", Protocol.LEAVE_LAST_OUT.value, "", date, seed)
     report = evaluate(split, items, fits, setting, EvaluationConfig(), on_step=lambda _, __: None)
-    _refuse_if_worse(report)
-    return {row.model: round(row.metrics[MAIN_METRIC].value, 4) for row in report.rows}
+    return judged(report.rows, report.differences, config)
 
 
-def _refuse_if_worse(report: Report) -> None:
-    for pair in report.differences:
-        if (pair.metric, pair.group) == (MAIN_METRIC, ALL_USERS) and pair.significant and pair.high < 0.0:
+def judged(
+    rows: Sequence[Row], differences: Sequence[PairedDifference], config: GateConfig
+) -> dict[str, float]:
+    """Return NDCG@10 of the pipeline and of every baseline that it was measured beside.
+
+    Raises:
+        GateClosedError: the pipeline is significantly worse than one of them.
+    """
+    for pair in differences:
+        counts = (pair.metric, pair.group) == (MAIN_METRIC, ALL_USERS) and pair.against in config.baselines
+        if counts and pair.significant and pair.high < 0.0:
             raise GateClosedError(pair.against, pair.metric, pair.low, pair.high)
+    asked = (WHOLE, *config.baselines)
+    return {row.model: round(row.metrics[MAIN_METRIC].value, 4) for row in rows if row.model in asked}

@@ -42,8 +42,8 @@ from recsys.training.two_stage import (
     TrainingConfig,
     assembled,
     fit_from_rows,
+    fit_parts,
     serving_knowledge,
-    training_rows,
 )
 
 RankerOf = Literal["keep", "continue", "refit"]
@@ -246,8 +246,7 @@ def pipeline_over(
     if ranker is not None:
         known = serving_knowledge(log, items, training, sequential=sequential, on_step=on_step)
         return assembled(known, ranker, items, log, training)
-    rows = training_rows(log, items, training, on_step=on_step)
-    known = serving_knowledge(log, items, training, sequential=sequential, on_step=on_step)
+    rows, known = fit_parts(log, items, training, sequential=sequential, on_step=on_step)
     return fit_from_rows(log, items, training, rows, known, on_step=on_step)
 
 

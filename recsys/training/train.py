@@ -59,6 +59,7 @@ def train(
     key: str,
     now_s: float,
     gate: GateConfig | None = None,
+    passed: Mapping[str, float] | None = None,
     lake_versions: Mapping[str, int] | None = None,
     on_step: Step = lambda _, __: None,
 ) -> Trained:
@@ -71,6 +72,7 @@ def train(
         key: what :func:`training_key` said; kept in the manifest, so that nothing is trained twice.
         now_s: Unix time, kept in the manifest.
         gate: what the pipeline must not be worse than; None: publish whatever comes.
+        passed: what the gate said, where the same settings have passed it already; for the manifest.
         lake_versions: of the tables that the data set was read from, kept in the manifest so that it can be
             read again; None: it comes from no lake.
         on_step: told what is being done.
@@ -83,7 +85,11 @@ def train(
     if log.n_users == 0:
         raise InputError(f"data set {dataset.name}: no positive interaction with an item of the catalogue")
     date = datetime.fromtimestamp(now_s, UTC).date().isoformat()
-    scores = {} if gate is None else pass_gate(log, dataset.items, config, gate, date=date, on_step=on_step)
+    scores = (
+        dict(passed or {})
+        if gate is None
+        else pass_gate(log, dataset.items, config, gate, date=date, on_step=on_step)
+    )
     started = time.perf_counter()
     model = fit_two_stage(log, dataset.items, config, on_step=on_step)
     fitted = time.perf_counter()

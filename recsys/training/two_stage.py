@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
+from recsys.core.threads import side_by_side
 from recsys.data.log import InteractionLog
 from recsys.drift.fit import ProfileConfig
 from recsys.features.items import fit_items
@@ -14,10 +15,19 @@ from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, Tw
 from recsys.ranking.boosting import BoostedRanker, BoostingConfig, fit_ranker
 from recsys.ranking.matrix import Knowledge, KnowledgeConfig, fit_knowledge
 from recsys.recall.sequential import SequentialSource
+from recsys.recall.shelf import Shelf
 from recsys.reranking.cost import costs_of
 from recsys.reranking.posterior import fit_interest
 from recsys.reranking.rerank import RerankingConfig
-from recsys.training.cross_fit import CrossFitConfig, Step, TrainingRows, cross_fit
+from recsys.training.cross_fit import (
+    FITS_AT_ONCE,
+    CrossFitConfig,
+    Step,
+    TrainingRows,
+    cross_fit,
+    fold_tasks,
+    joined,
+)
 
 
 class TrainingConfig(FrozenModel):
@@ -53,6 +63,7 @@ def fit_two_stage(
     items: pl.DataFrame,
     config: TrainingConfig,
     *,
+    shelf: Shelf | None = None,
     on_step: Step = lambda _, __: None,
 ) -> TwoStage:
     """Cross-fit the ranker, then fit recall on everybody for serving.
@@ -61,19 +72,38 @@ def fit_two_stage(
         log: positive interactions, all of them known at the moment of training.
         items: the catalogue, schema :data:`recsys.data.schema.ITEMS`; row order gives the log's item rows.
         config: settings.
-        on_step: told what is being done.
+        shelf: keeps what takes longest, for further fits on the same log.
+        on_step: told what is being done, of several things at a time.
     """
-    rows = training_rows(log, items, config, on_step=on_step)
-    known = serving_knowledge(log, items, config, on_step=on_step)
+    rows, known = fit_parts(log, items, config, shelf=shelf, on_step=on_step)
     return fit_from_rows(log, items, config, rows, known, on_step=on_step)
 
 
-def training_rows(
-    log: InteractionLog, items: pl.DataFrame, config: TrainingConfig, *, on_step: Step = lambda _, __: None
-) -> TrainingRows:
+def fit_parts(
+    log: InteractionLog,
+    items: pl.DataFrame,
+    config: TrainingConfig,
+    *,
+    sequential: SequentialSource | None = None,
+    shelf: Shelf | None = None,
+    on_step: Step = lambda _, __: None,
+) -> tuple[TrainingRows, Knowledge]:
+    """Return what the ranker learns from, and what is known when serving; fitted side by side."""
+    table = fit_items(items, max_tags=config.max_tags)
+    seed, asking = config.seed, config.cross_fit
+    folds = fold_tasks(log, table, config.knowledge, asking, seed=seed, shelf=shelf, on_step=on_step)
+    with side_by_side(FITS_AT_ONCE) as pool:
+        known = pool.submit(
+            serving_knowledge, log, items, config, sequential=sequential, shelf=shelf, on_step=on_step
+        )
+        rows = [pool.submit(fold) for fold in folds]
+        return joined([each.result() for each in rows]), known.result()
+
+
+def training_rows(log: InteractionLog, items: pl.DataFrame, config: TrainingConfig) -> TrainingRows:
     """Return what the ranker learns from."""
     table = fit_items(items, max_tags=config.max_tags)
-    return cross_fit(log, table, config.knowledge, config.cross_fit, seed=config.seed, on_step=on_step)
+    return cross_fit(log, table, config.knowledge, config.cross_fit, seed=config.seed)
 
 
 def serving_knowledge(
@@ -82,6 +112,7 @@ def serving_knowledge(
     config: TrainingConfig,
     *,
     sequential: SequentialSource | None = None,
+    shelf: Shelf | None = None,
     on_step: Step = lambda _, __: None,
 ) -> Knowledge:
     """Return what is known when serving: everything is fitted on everybody, but what was made already."""
@@ -91,6 +122,7 @@ def serving_knowledge(
         config.knowledge,
         seed=config.seed,
         sequential=sequential,
+        shelf=shelf,
         on_step=lambda name: on_step(f"recall: {name}", 0.0),
     )
 

@@ -89,6 +89,7 @@ def running(shared_release: Release, bundles: Bundles) -> Release:
             release.upgrade()
             wait_for(lambda: release.gives_all(bundles.first), "answers by the first bundle")
             release.wait_for_phase("promoted", "aborted")
+            release.wait_until_settled()
     wait_for(lambda: release.ready("worker")[1:] or None, "a second worker pod that is ready")
     return release
 

@@ -20,6 +20,7 @@ SMALL = CHART / "ci" / "small-values.yaml"
 NAME = "mq-marquee"
 _MOST_S = 600.0
 _POLL_S = 1.0
+_QUIET_S = 10.0
 
 T = TypeVar("T")
 
@@ -107,6 +108,24 @@ class Release:
         """Return the name of the Ray cluster that serves."""
         name: str = self.ray_service()["status"]["activeServiceStatus"]["rayClusterName"]
         return name
+
+    def is_deploying(self) -> bool:
+        """Return whether Ray Serve changes replicas."""
+        active = self.ray_service()["status"]["activeServiceStatus"]
+        status: str = active["applicationStatuses"]["marquee"]["status"]
+        return status == "DEPLOYING"
+
+    def wait_until_settled(self) -> None:
+        """Wait until nothing has changed for a while: Ray Serve hears of new values seconds after KubeRay."""
+        busy_s = time.monotonic()
+
+        def look() -> bool | None:
+            nonlocal busy_s
+            if self.is_deploying():
+                busy_s = time.monotonic()
+            return time.monotonic() - busy_s > _QUIET_S or None
+
+        wait_for(look, "the end of the change")
 
     def url(self) -> str | None:
         """Return where the service answers; None while it does not exist."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recsys.registry.local import LocalRegistry
+from recsys.rollout.wanted import candidate_of
 from recsys.simulation.scenario import scenario_named
 from recsys.simulation.writer import simulate
 from tests.e2e.bundles import Bundles
@@ -56,4 +57,5 @@ def _values(release: Release, files: Path) -> list[str]:
 
 
 def _candidate(files: Path) -> str | None:
-    return LocalRegistry(files / "registry").channels().named_by("candidate")
+    """Return what somebody has put there: the controller's own moves, of other tests' rollouts, are none."""
+    return candidate_of(LocalRegistry(files / "registry").channels(), controller="controller")

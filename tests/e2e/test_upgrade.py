@@ -18,8 +18,8 @@ def test_settings_of_the_graph_change_in_the_pods_that_are_there(running: Releas
     with under_load(running.url_there()) as load:
         began_s = time.monotonic()
         running.upgrade("--set", "serve.batch.max_size=32")
-        wait_for(lambda: deploying(running), "the change to begin", at_most_s=60.0)
-        wait_for(lambda: None if deploying(running) else True, "the change to end")
+        wait_for(lambda: running.is_deploying() or None, "the change to begin", at_most_s=60.0)
+        wait_for(lambda: not running.is_deploying() or None, "the change to end")
         took_s = time.monotonic() - began_s
     say(f"setting of the graph changed: all replicas are new after {took_s:.0f} s; {load.in_a_line()}")
     assert load.faults() == []
@@ -50,9 +50,3 @@ def other_cluster(release: Release, before: str) -> str | None:
 def clusters(release: Release) -> list[str]:
     """Return the names of the Ray clusters that there are."""
     return release.kubectl("get", "rayclusters", "--output", "name").split()
-
-
-def deploying(release: Release) -> bool | None:
-    """Return True while Ray Serve changes replicas."""
-    active = release.ray_service()["status"]["activeServiceStatus"]
-    return True if active["applicationStatuses"]["marquee"]["status"] == "DEPLOYING" else None

@@ -120,6 +120,8 @@ def test_a_report_before_any_trial_is_a_page_all_the_same(report: SweepReport) -
 def test_the_end_is_told_to_machines_and_to_people(report: SweepReport) -> None:
     done = report.model_copy(update={"final": final(0.2), "bundle": "0123456789abcdef"})
     assert gain(final(0.2)) == final(0.2).differences[1]
+    beside = final(0.2).differences[1].model_copy(update={"against": "popularity"})
+    assert gain(final(0.2).model_copy(update={"differences": [beside]})) is None
     assert figures_of(final(0.2)) == {"ndcg@10": 0.2, "coverage@10": 0.5}
     facts = facts_of(done, Path("found"))
     assert facts["gain"] == {"value": 0.02, "low": 0.01, "high": 0.03}

@@ -30,7 +30,7 @@ def test_a_row_tells_the_share_of_answers_that_came_from_the_cache() -> None:
 @pytest.mark.serve
 @pytest.mark.slow
 def test_the_cache_answers_a_good_part_and_is_off_when_asked(tmp_path: Path) -> None:
-    registry = bench_registry(tmp_path / "bench", clock=lambda: 0.0, n_items=1_000)
+    registry = bench_registry(tmp_path / "bench", clock=lambda: 0.0, n_items=1_000, n_users=200)
     users = AUDIENCE.users.model_copy(update={"n_users": 200})
     audience = AUDIENCE.model_copy(update={"users": users, "items": Items(n_items=1_000)})
     without, with_cache = compare(registry, tmp_path, audience=audience, connections=8, seconds=4.0)

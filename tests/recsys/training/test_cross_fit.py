@@ -13,6 +13,7 @@ from recsys.features.items import ItemTable, fit_items
 from recsys.features.users import UserBatch
 from recsys.ranking.matrix import FEATURES, Knowledge, KnowledgeConfig, fit_knowledge
 from recsys.recall.sequential import SequentialConfig
+from recsys.recall.shelf import Shelf
 from recsys.recall.sources import RecallConfig
 from recsys.recall.svd import SvdConfig
 from recsys.training import cross_fit as module
@@ -98,6 +99,7 @@ def test_no_user_is_known_to_the_models_that_name_the_users_candidates(
         asked_by_fold[-1].extend(asked.users.tolist())
         return users_at(log, asked)
 
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # one fold after the other: who asks belongs to the latest fit
     monkeypatch.setattr(module, "fit_knowledge", fit)
     monkeypatch.setattr(module, "users_at", ask)
     cross_fit(log, items, SMALL, CONFIG, seed=1)
@@ -129,6 +131,28 @@ def test_an_answer_that_recall_does_not_name_is_never_forced_in(
     assert rows.n_asked == n_users
     assert (len(rows.groups), len(rows.labels)) == (0, 0)
     assert rows.matrix.shape == (0, len(FEATURES))
+
+
+def test_folds_fitted_side_by_side_give_what_they_give_one_by_one(
+    log: InteractionLog, items: ItemTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    for n_threads in ("1", "4"):
+        monkeypatch.setenv("OMP_NUM_THREADS", n_threads)
+        made.append(cross_fit(log, items, SMALL, CONFIG, seed=1))
+    one, four = made
+    assert one.matrix.tobytes() == four.matrix.tobytes()
+    assert one.weights.tobytes() == four.weights.tobytes()
+
+
+def test_what_lies_on_the_shelf_is_not_learned_again(
+    rows: TrainingRows, log: InteractionLog, items: ItemTable
+) -> None:
+    shelf = Shelf()
+    for _ in range(2):
+        again = cross_fit(log, items, SMALL, CONFIG, seed=1, shelf=shelf)
+        assert again.matrix.tobytes() == rows.matrix.tobytes()
+    assert len(shelf) == CONFIG.n_folds
 
 
 def test_one_seed_gives_one_result(rows: TrainingRows, log: InteractionLog, items: ItemTable) -> None:

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
 from recsys.evaluation.baselines import BASELINES
+from recsys.evaluation.results import PairedDifference
 from recsys.features.users import NO_ITEM, UserBatch
 from recsys.ranking.boosting import BoostingConfig
 from recsys.training import gate as module
 from recsys.training.cross_fit import CrossFitConfig
-from recsys.training.gate import GateClosedError, GateConfig, pass_gate
+from recsys.training.gate import GateClosedError, GateConfig, judged, pass_gate
 from recsys.training.two_stage import TrainingConfig
 
 QUICK = TrainingConfig(
@@ -55,6 +56,28 @@ def test_nobody_to_ask_is_no_reason_to_refuse(simulated: Dataset, log: Interacti
     first = np.zeros(len(log.item_rows), dtype=np.bool_)
     first[log.offsets[:-1]] = True  # one position per user: nothing can be held out
     assert pass_gate(log.select(first), simulated.items, QUICK, GateConfig(), date="2026-01-01") == {}
+
+
+def pair(against: str, low: float, high: float) -> PairedDifference:
+    return PairedDifference(
+        model="two-stage",
+        against=against,
+        metric="ndcg@10",
+        group="all",
+        n_users=9,
+        value=(low + high) / 2,
+        low=low,
+        high=high,
+        p=0.01,
+        significant=True,
+    )
+
+
+def test_only_baselines_close_the_gate() -> None:
+    worse_than_defaults = [pair("defaults", -0.2, -0.1), pair("popularity", 0.1, 0.2)]
+    assert judged([], worse_than_defaults, GateConfig()) == {}
+    with pytest.raises(GateClosedError, match="popularity"):
+        judged([], [pair("popularity", -0.2, -0.1)], GateConfig())
 
 
 def test_a_closed_gate_crosses_a_process_border() -> None:
