@@ -31,7 +31,7 @@ Step = Callable[[str, float], None]
 """Told what is being done and which share of it is done, in [0, 1]."""
 
 FITS_AT_ONCE: Final = 2
-"""Solving the sequential regression for the most items it takes peaks at 4.6 GB."""
+"""Each solves the sequential regression, in memory that grows with the square of its items."""
 
 
 class CrossFitConfig(FrozenModel):
