@@ -7,6 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from deployments.chart.kubernetes_values import ChartModel, Resources
 from deployments.chart.placement import Nodes
 from recsys.drift.policy import PolicyConfig
+from recsys.lake.place import BUCKET
 
 _ADDRESS = r"^(kafka://[^/@\s]+(/[A-Za-z0-9._-]+)?)?$"
 _DURATION = r"^[0-9]+(\.[0-9]+)?(s|m|h|d)$"
@@ -34,7 +35,7 @@ class Ingest(Nodes):
 
     enabled: bool
     """Whether there is one."""
-    lake: str = Field(pattern=r"^(s3://[^/\s%?#*\[\]]+(/[^\s%?#*\[\]]*)?)?$")
+    lake: str = Field(pattern=f"^({BUCKET})?$")
     """``s3://bucket/prefix`` of the lake; empty: a folder on the volume."""
     batch_size: PositiveInt
     """Messages applied at once."""

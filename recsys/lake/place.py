@@ -12,7 +12,9 @@ from typing import Any, Final
 from recsys.core.durable import locked
 from recsys.core.errors import FieldError, UnavailableError
 
-_BUCKET: Final = re.compile(r"s3://[^/\s%?#*\[\]]+(/[^\s%?#*\[\]]*)?")  # what no library reads as a pattern
+BUCKET: Final = r"s3://[^/\s%?#*\[\]]+(/[^\s%?#*\[\]]*)?"
+"""Addresses in a bucket that no library reads as a pattern."""
+
 _LOCK: Final = ".lock"
 
 
@@ -149,6 +151,6 @@ def place_of(root: str | Path) -> Place:
     text = str(root)
     if "://" not in text:
         return FolderPlace(Path(root))
-    if not _BUCKET.fullmatch(text):
+    if not re.fullmatch(BUCKET, text):
         raise FieldError("lake", repr(text[:80]), "a folder, or s3://bucket/prefix")
     return BucketPlace(text)

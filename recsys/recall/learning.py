@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from recsys.core.settings import FrozenModel
+from recsys.core.threads import end_if_left
 from recsys.features.users import NO_ITEM
 from recsys.recall.adamw import Parameter
 from recsys.recall.choice_loss import add_histories, choice_gradient, histories_at, spread_to_histories
@@ -168,6 +169,7 @@ def learn_choices(
     learner = _Learner.starting(counts, decays, config, rng)
     n_steps = -(-min(config.n_epochs * len(asked), config.max_questions) // config.questions_per_step)
     for number, stops in enumerate(_batches(asked, n_steps, config.questions_per_step, rng), start=1):
+        end_if_left()
         histories = histories_at(item_rows, starts[stops], stops, decays.shape[1])
         learner.step(histories, item_rows[stops], rng, number, _rate(config, number, n_steps))
     return ChoiceVectors(learner.left.values, learner.right.values, learner.bias.values)

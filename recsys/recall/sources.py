@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
+from recsys.core.threads import end_if_left
 from recsys.data.log import InteractionLog
 from recsys.features.items import ItemTable
 from recsys.features.users import NO_ITEM, UserBatch
@@ -116,6 +117,7 @@ def fit_sources(
         shelf: where what takes longest may lie already, and is put; None: nothing is kept.
         on_step: told the name of each source before it is fitted.
     """
+    on_step = _unless_left(on_step)
     on_step("sequential")
     if sequential is None:
         sequential = fit_sequential(log, config.sequential, seed=seed)
@@ -132,6 +134,16 @@ def fit_sources(
     on_step("popularity")
     popularity = fit_popularity_source(log, config.popularity)
     return Sources(sequential, bilinear, passages, covisitation, svd, tags, popularity)
+
+
+def _unless_left(on_step: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what ends the fit between two sources, if nobody wants it any more, before it tells the next."""
+
+    def tell(name: str) -> None:
+        end_if_left()
+        on_step(name)
+
+    return tell
 
 
 def name_candidates(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
-from recsys.core.threads import side_by_side
+from recsys.core.threads import end_if_left, side_by_side, wait_for
 from recsys.data.log import InteractionLog
 from recsys.features.items import ItemTable
 from recsys.features.users import UserBatch, batch_at
@@ -107,7 +107,9 @@ def cross_fit(
     """Return the ranker's training rows, every recall score out of sample; folds are fitted side by side."""
     with side_by_side(FITS_AT_ONCE) as pool:
         tasks = fold_tasks(log, items, knowledge_config, config, seed=seed, shelf=shelf, on_step=on_step)
-        return joined([under_way.result() for under_way in [pool.submit(task) for task in tasks]])
+        rows = [pool.submit(task) for task in tasks]
+        wait_for(rows)
+    return joined([each.result() for each in rows])
 
 
 def fold_tasks(
@@ -144,6 +146,7 @@ def fold_tasks(
         asked = questions(log, fold, n_positions)
         parts, done = [], 0
         for batch in _batches(asked, config.batch_users):
+            end_if_left()
             on_step(f"{label}: candidates", done / max(1, len(asked)))
             parts.append(_rows_of(log, known, batch, knowledge_config, config, draws))
             done += len(batch)

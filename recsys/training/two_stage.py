@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 
 from recsys.core.settings import FrozenModel
-from recsys.core.threads import side_by_side
+from recsys.core.threads import side_by_side, wait_for
 from recsys.data.log import InteractionLog
 from recsys.drift.fit import ProfileConfig
 from recsys.features.items import fit_items
@@ -97,7 +97,8 @@ def fit_parts(
             serving_knowledge, log, items, config, sequential=sequential, shelf=shelf, on_step=on_step
         )
         rows = [pool.submit(fold) for fold in folds]
-        return joined([each.result() for each in rows]), known.result()
+        wait_for([known, *rows])
+    return joined([each.result() for each in rows]), known.result()
 
 
 def training_rows(log: InteractionLog, items: pl.DataFrame, config: TrainingConfig) -> TrainingRows:
