@@ -98,6 +98,13 @@ def warnings_of(run: Run) -> list[str]:
             f"{_MS * plan.most_lateness_s:g}). These figures say nothing of the server. Use more --workers, "
             "--transport lean, a lower rate, or another machine."
         )
+    stood_s = max((worker.lag.max_s() for worker in result.workers if worker.lag.n), default=0.0)
+    if result.total.n_failed and stood_s >= plan.limits.connect_timeout_s:
+        found.append(
+            f"The load tester stood still for {stood_s:.1f} s: connections and answers that it calls late "
+            f"(connect after {plan.limits.connect_timeout_s:g} s, timeout after {plan.limits.timeout_s:g} s) "
+            "may have been there in time."
+        )
     busy = [worker.index for worker in result.workers if worker.cpu_share > _BUSY]
     if busy:
         found.append(f"Worker(s) {', '.join(map(str, busy))} kept a core busy: use more --workers.")

@@ -56,6 +56,17 @@ def test_a_number_of_ones_own_stays(rendered: Rendered) -> None:
     assert graph(objects)["router"]["max_per_node"] == 5
 
 
+def test_one_slow_look_takes_no_pod_out_of_the_service(rendered: Rendered) -> None:
+    """KubeRay's own probe does, after 2 s: pods that start beside them make all pods that slow at once."""
+    ray = rendered()["RayService", "mq-marquee"]["spec"]["rayClusterConfig"]
+    container = ray["workerGroupSpecs"][0]["template"]["spec"]["containers"][0]
+    probe = container["readinessProbe"]
+    assert probe["httpGet"] == {"path": "/-/healthz", "port": "serve"}
+    assert {"name": "serve", "containerPort": 8000} in container["ports"]
+    assert probe["failureThreshold"] > 1
+    assert probe["timeoutSeconds"] > 2
+
+
 def test_a_worker_pod_drains_before_it_goes(rendered: Rendered) -> None:
     ray = rendered()["RayService", "mq-marquee"]["spec"]["rayClusterConfig"]
     worker, head = ray["workerGroupSpecs"][0]["template"]["spec"], ray["headGroupSpec"]["template"]["spec"]

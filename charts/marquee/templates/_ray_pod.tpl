@@ -60,6 +60,14 @@ spec:
         - {name: metrics, containerPort: 8080}
         - {name: serve, containerPort: 8000}
       {{- if eq .component "worker" }}
+      readinessProbe:
+        {{- /* KubeRay's own starts programs in the pod at each look and takes it out of the Service after one look that
+        took 2 s. Pods that start on a busy node make all of them that slow at once, and the Service led nowhere. */}}
+        httpGet: {path: /-/healthz, port: serve}
+        initialDelaySeconds: 10
+        periodSeconds: 5
+        timeoutSeconds: 5
+        failureThreshold: 3
       lifecycle:
         preStop:
           exec:

@@ -79,6 +79,15 @@ def test_a_tester_that_was_too_slow_is_told_loudly_in_text_and_page(run: Run) ->
     assert '<div class="warning invalid">THE LOAD TESTER WAS TOO SLOW' in html_of(report)
 
 
+@pytest.mark.parametrize(("stood_s", "told"), [(2.9, False), (3.1, True)])
+def test_a_tester_that_stood_still_longer_than_a_connection_may_take_says_so(
+    run: Run, stood_s: float, told: bool
+) -> None:
+    worker = replace(run.result.workers[0], lag=Histogram.of([0.01, stood_s]))
+    warnings = report_of(replace(run, result=replace(run.result, workers=(worker,))), (), command="").warnings
+    assert any(warning.startswith("The load tester stood still for 3.1 s") for warning in warnings) is told
+
+
 def test_what_takes_away_from_the_figures_is_told(run: Run) -> None:
     worker = replace(run.result.workers[0], cpu_s=3.9, cut=3, backlog_most=7, stopped_early=True)
     result = replace(run.result, workers=(worker,))
