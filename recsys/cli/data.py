@@ -126,6 +126,7 @@ def import_tables(
     name: Annotated[str | None, typer.Option(help="Of the data set.")] = None,
     on_bad_row: BadRows = OnBadRow.FAIL,
     report: ReportFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Turn any two tables, or lines of a user and an item, into a data set of Marquee's format."""
     read: Callable[..., Loaded]
@@ -154,7 +155,7 @@ def import_tables(
     with _working("reading"):
         loaded = read(on_bad_row=OnBadRow.SKIP, now_s=unix_clock(), name=name)
     _account(loaded, on_bad_row, report)
-    _save(loaded, out)
+    _save(loaded, out, as_json=as_json)
 
 
 @app.command()
@@ -164,9 +165,10 @@ def convert(
     out: Annotated[Path, typer.Option(help="Folder to write; a data set there is replaced.")],
     on_bad_row: BadRows = OnBadRow.FAIL,
     report: ReportFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a known data set in Marquee's format."""
-    _save(_load(path, on_bad_row, unix_clock(), report), out)
+    _save(_load(path, on_bad_row, unix_clock(), report), out, as_json=as_json)
 
 
 app.command("simulate")(simulate)
@@ -188,11 +190,15 @@ def _account(loaded: Loaded, on_bad_row: OnBadRow, report: Path | None) -> None:
         loaded.report.raise_if_bad()
 
 
-def _save(loaded: Loaded, out: Path) -> None:
-    with _working("writing"), _writes("--out", out):
-        folder.save_dataset(loaded.dataset, out)
-    print_report(loaded.report)
+def _save(loaded: Loaded, out: Path, *, as_json: bool) -> None:
     dataset = loaded.dataset
+    with _working("writing"), _writes("--out", out):
+        folder.save_dataset(dataset, out)
+    if as_json:
+        sizes = {"n_interactions": dataset.interactions.height, "n_items": dataset.items.height}
+        _print_json({"path": str(out), **sizes, "rows": loaded.report.to_dict()})
+        return
+    print_report(loaded.report)
     typer.echo(f"{out}: {dataset.interactions.height:,} interactions, {dataset.items.height:,} items")
 
 

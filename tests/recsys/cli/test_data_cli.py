@@ -44,6 +44,14 @@ def test_imported_tables_can_be_described(tables: Path) -> None:
     assert described["rows"]["rows"]["bad"] == 0
 
 
+def test_what_was_written_is_told_to_machines(tables: Path) -> None:
+    told = orjson.loads(import_into(tables, "--json").stdout)
+    assert told["path"] == str(tables / "out")
+    assert (told["n_interactions"], told["n_items"], told["rows"]["rows"]["bad"]) == (3, 2, 0)
+    again = orjson.loads(run("convert", tables / "out", "--out", tables / "copy", "--json").stdout)
+    assert (again["path"], again["n_interactions"], again["n_items"]) == (str(tables / "copy"), 3, 2)
+
+
 def test_a_bad_row_stops_the_import_but_leaves_the_report(tables: Path) -> None:
     with (tables / "x.csv").open("a") as file:
         file.write("v,b,nan,1\n")
