@@ -97,7 +97,6 @@ class LoopSettings(FrozenModel):
             ),
             seed=self.seed,
             timeout_s=60.0,
-            max_in_flight=1_024,  # a machine that stands still for seconds is no fault of the service
         )
 
     @property
