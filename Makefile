@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := requirements.lock
 IMAGE_LOCK := requirements-image.lock
+BATCH_LOCK := requirements-batch.lock
 DATA ?=
 BENCH ?=
 PORT ?= 8000
@@ -102,6 +103,9 @@ lock: install  ## Resolve the newest allowed versions anew (needs uv).
 	  | uv pip compile pyproject.toml - --extra serve --extra redis --extra kubernetes --extra objects --extra kafka --extra lake --extra loadtest \
 	  --constraint $(LOCK) --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  --no-emit-package xgboost --no-emit-package nvidia-nccl-cu12 -o $(IMAGE_LOCK)
+	uv pip compile pyproject.toml --extra tune --extra features --constraint $(LOCK) --generate-hashes --no-header \
+	  --no-annotate --python-version 3.11 $$(sed -nE 's/^([^ =]+)==.*/--no-emit-package \1/p' $(IMAGE_LOCK)) \
+	  --no-emit-package xgboost --no-emit-package nvidia-nccl-cu12 -o $(BATCH_LOCK)
 
 chart: install  ## Write what the Helm charts take from the program: schemas of values, tables, Ray's variables, dashboards.
 	$(BIN)/python -m deployments.dashboards charts/marquee/files/dashboards

@@ -1,4 +1,4 @@
-"""The image gets what everybody tests with."""
+"""The images get what everybody tests with."""
 
 import re
 from pathlib import Path
@@ -15,6 +15,14 @@ def test_the_image_has_the_versions_of_the_lock_file() -> None:
 
 def test_the_image_has_nothing_of_cuda() -> None:
     assert not [name for name in pinned("requirements-image.lock") if name.startswith("nvidia")]
+
+
+def test_the_image_of_batch_jobs_adds_what_the_other_lacks_in_the_versions_of_the_lock_file() -> None:
+    everywhere, image = pinned("requirements.lock"), pinned("requirements-image.lock")
+    batch = pinned("requirements-batch.lock")
+    assert {name: version for name, version in batch.items() if everywhere.get(name) != version} == {}
+    assert batch.keys() & image.keys() == set()
+    assert {"optuna", "pandas", "pyarrow"} <= batch.keys()
 
 
 def pinned(lock: str) -> dict[str, str]:

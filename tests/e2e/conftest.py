@@ -26,7 +26,7 @@ Releases = Callable[..., Release]
 
 @pytest.fixture(scope="session")
 def images(cluster: CoreV1Api) -> None:
-    """Give the cluster both images, unless somebody says that it has them (``MARQUEE_IMAGES=ready``)."""
+    """Give the cluster the images, unless somebody says that it has them (``MARQUEE_IMAGES=ready``)."""
     del cluster
     for program in ("helm", "kubectl"):
         if shutil.which(program) is None:
@@ -40,6 +40,8 @@ def images(cluster: CoreV1Api) -> None:
         )
     for tag, folder in IMAGES.items():
         subprocess.run([str(build), tag, str(folder)], check=True, stdout=sys.stderr)
+    batch = [str(build), "marquee-batch:dev", str(ROOT), str(ROOT / "Dockerfile.batch")]
+    subprocess.run(batch, check=True, stdout=sys.stderr)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -24,12 +26,14 @@ from tests.e2e.release import NAME, Release, wait_for
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 WORLD = scenario_named("tiny", n_users=500, n_items=300, n_events=20_000)
+FIGURES = 9464  # metrics.port of the values
 SEED = 7  # that of the bundles, so that what is served is known here, too
 TRAINING = {"n_candidates": 100, "boosting": {"n_trees": 20}, "cross_fit": {"max_questions": 500}}
 SMALL = {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
 VALUES = {
     "model": {"bundle": "candidate"},
     "ingest": {"enabled": True, "batchSeconds": 0.5, "resources": SMALL},
+    "drift": {"enabled": True, "every": "5s", "retrain": "rayJob", "resources": SMALL},
     "training": {
         "schedule": "0 0 1 1 *",  # nobody waits for it: the test starts it by hand, as a schedule would
         "data": "/data/lake",
@@ -57,6 +61,7 @@ def test_events_land_in_the_lake_and_a_nightly_refresh_on_it_goes_live_by_canary
         began_s = time.monotonic()
         wait_for(lambda: events_in(files) >= n_before + 20 or None, "events in the lake", at_most_s=120.0)
         landed_s = time.monotonic() - began_s
+        wait_for(lambda: watcher_looked(running), "a look of the watcher of drift")
         began_s = time.monotonic()
         running.kubectl("create", "job", f"--from=cronjob/{NAME}-training", "tonight")
         fresh = wait_for(lambda: another(registry, parent), "a bundle that the RayJob has made")
@@ -105,6 +110,17 @@ def marquee(*words: str, home: Path | None = None) -> None:
 def events_in(files: Path) -> int:
     """Return how many interactions the lake holds."""
     return open_lake(files / "lake").dataset().interactions.height
+
+
+def watcher_looked(release: Release) -> bool | None:
+    """Return True once the pod that watches drift serves the figures of a look."""
+    addresses = (pod.status.pod_ip for pod in release.pods("drift") if pod.status is not None)
+    for address in filter(None, addresses):
+        with suppress(httpx.HTTPError):
+            said = httpx.get(f"http://{address}:{FIGURES}/metrics", timeout=5.0)
+            if "marquee_drift_looked_seconds" in said.text:
+                return True
+    return None
 
 
 def another(registry: LocalRegistry, parent: str) -> str | None:
