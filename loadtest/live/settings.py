@@ -54,5 +54,5 @@ class LiveSettings(FrozenModel):
     timeout_s: PositiveFloat = 10.0
     """No whole answer by then is a failure."""
     max_in_flight: PositiveInt = 1_024
-    """Requests under way at a time; an arrival beyond is not sent, and a failure. More than come within the
-    timeout: a machine that stands still for seconds is no fault of the service."""
+    """Requests under way at a time; an arrival beyond is not sent, and a failure. Room for a
+    machine that stands still for seconds, which is no fault of the service."""

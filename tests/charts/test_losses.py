@@ -57,7 +57,7 @@ def test_a_number_of_ones_own_stays(rendered: Rendered) -> None:
 
 
 def test_one_slow_look_takes_no_pod_out_of_the_service(rendered: Rendered) -> None:
-    """KubeRay's own probe does, after 2 s: pods that start beside them make all pods that slow at once."""
+    """KubeRay's own probe does, after 2 s: pods that start beside them can make all that slow at once."""
     ray = rendered()["RayService", "mq-marquee"]["spec"]["rayClusterConfig"]
     container = ray["workerGroupSpecs"][0]["template"]["spec"]["containers"][0]
     probe = container["readinessProbe"]

@@ -62,7 +62,7 @@ spec:
       {{- if eq .component "worker" }}
       readinessProbe:
         {{- /* KubeRay's own starts programs in the pod at each look and takes it out of the Service after one look that
-        took 2 s. Pods that start on a busy node make all of them that slow at once, and the Service led nowhere. */}}
+        took 2 s. Pods that start on a busy node can make all of them that slow at once, and the Service leads nowhere. */}}
         httpGet: {path: /-/healthz, port: serve}
         initialDelaySeconds: 10
         periodSeconds: 5

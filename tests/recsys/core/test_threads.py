@@ -63,10 +63,7 @@ def test_what_runs_ends_where_it_asks_once_its_pool_is_left() -> None:
     with pytest.raises(KeyboardInterrupt):
         work()
     assert isinstance(under_way[0].exception(), CancelledError)
-
-
-def test_outside_of_a_pool_nothing_ends() -> None:
-    end_if_left()
+    end_if_left()  # this thread never belonged to it: nothing is raised
 
 
 def test_the_first_to_fail_ends_the_wait() -> None:
