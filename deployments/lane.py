@@ -48,7 +48,7 @@ class Holding:
     refused: Mapping[str, str]  # bundle -> why
     pid: int
     address: Address | None = None  # where routers call it by wire
-    overlay: int = 0  # version of the catalogue overlay that it serves by
+    overlay: int = 0  # version of the catalogue overlay that everything loaded follows at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,16 @@ class Overlaying(Generic[Part]):
 
     overlay: Callable[[], Overlay]  # what is known now
     overlaid: Callable[[BundleReader, Part, Overlay], Part]  # a part as the catalogue is now
+
+
+@dataclass(frozen=True, slots=True)
+class _Held(Generic[Part]):
+    """One bundle, as it is served."""
+
+    reader: BundleReader
+    plain: Part  # as the bundle has it
+    part: Part  # as the catalogue is now
+    overlay: Overlay = NOTHING  # that ``part`` was made by
 
 
 class BundleHolder(Generic[Part]):
@@ -93,17 +103,17 @@ class BundleHolder(Generic[Part]):
         self._troubled = False  # it has been said that the document cannot be read
         self._wanted: str | None = None
         self._asked_for: str | None = None  # a caller still names it though nobody wants it any more
-        self._loaded: dict[str, Part] = {}
+        self._held: dict[str, _Held[Part]] = {}  # the newest last
         self._overlaying = overlaying
-        self._plain: dict[str, tuple[BundleReader, Part]] = {}  # as their bundles have them
-        self._overlay = self._tried = NOTHING  # that the loaded ones are made by, or that they could not be
+        self._overlay = NOTHING  # the newest that a part could be made by: what is loaded next follows it
+        self._tried = NOTHING  # the newest that was looked at
         self._refused: dict[str, tuple[str, float]] = {}  # bundle -> why, when to look again
 
     def refresh(self) -> None:
         """Look at the traffic document once and load what is missing; what was held stays until then."""
         self._read_document()
         for bundle in (self._asked_for, self._wanted):
-            if bundle is not None and bundle not in self._loaded:
+            if bundle is not None and bundle not in self._held:
                 self._try(bundle)
         self._asked_for = None
         self._follow_overlay()
@@ -114,18 +124,18 @@ class BundleHolder(Generic[Part]):
         Raises:
             UnavailableError: it is not loaded (the next :meth:`refresh` tries to).
         """
-        part = self._loaded.get(bundle)
-        if part is None:
+        held = self._held.get(bundle)
+        if held is None:
             self._asked_for = bundle
             raise UnavailableError(f"bundle {bundle}", "not loaded")
-        return part
+        return held.part
 
     def holding(self) -> Holding:
         """Say what is held here."""
         refused = {bundle: why for bundle, (why, _) in self._refused.items()}
-        return Holding(
-            self.lane, self._wanted, tuple(self._loaded), refused, os.getpid(), overlay=self._overlay.version
-        )
+        held = self._held
+        overlay = min((one.overlay.version for one in held.values()), default=0)
+        return Holding(self.lane, self._wanted, tuple(held), refused, os.getpid(), overlay=overlay)
 
     def _read_document(self) -> None:
         try:
@@ -146,19 +156,15 @@ class BundleHolder(Generic[Part]):
             return
         try:
             reader = self._open(bundle)
-            plain = part = self._load(reader)
+            plain = self._load(reader)
         except _UNLOADABLE as error:
             self._refused[bundle] = (str(error), self._clock() + self._retry_refused_s)
             _log.warning("lane %s refuses a bundle and keeps what it has: %s", self.lane, error)
             return
         self._refused.pop(bundle, None)
-        try:
-            part = self._by_overlay(reader, plain, self._overlay)
-        except _UNLOADABLE as error:
-            _log.warning("lane %s serves bundle %s by its own catalogue: %s", self.lane, bundle, error)
-        kept = list(self._loaded.items())[1 - _LOADED_AT_MOST :]
-        self._loaded = {**dict(kept), bundle: part}  # one assignment: callers see all of it or nothing
-        self._plain = {name: self._plain[name] for name, _ in kept} | {bundle: (reader, plain)}
+        held = self._following(bundle, _Held(reader, plain, plain), self._overlay)
+        kept = list(self._held.items())[1 - _LOADED_AT_MOST :]
+        self._held = {**dict(kept), bundle: held}  # one assignment: callers see all of it or nothing
         _log.info("lane %s holds bundle %s", self.lane, bundle)
 
     def _follow_overlay(self) -> None:
@@ -166,20 +172,28 @@ class BundleHolder(Generic[Part]):
         if self._overlaying is None or (overlay := self._overlaying.overlay()) is self._tried:
             return
         self._tried = overlay
-        try:
-            self._loaded = {
-                bundle: self._by_overlay(reader, plain, overlay)
-                for bundle, (reader, plain) in self._plain.items()
-            }
-        except _UNLOADABLE as error:
-            _log.warning("lane %s keeps the catalogue that it has: %s", self.lane, error)
-        else:
+        self._held = {bundle: self._following(bundle, held, overlay) for bundle, held in self._held.items()}
+        if not self._held or any(held.overlay is overlay for held in self._held.values()):
             self._overlay = overlay
 
-    def _by_overlay(self, reader: BundleReader, plain: Part, overlay: Overlay) -> Part:
-        if self._overlaying is None or not overlay.items:
-            return plain
-        return self._overlaying.overlaid(reader, plain, overlay)
+    def _following(self, bundle: str, held: _Held[Part], overlay: Overlay) -> _Held[Part]:
+        """Return a bundle as the catalogue is now; as it was held where that cannot be."""
+        if self._overlaying is None:
+            return held
+        part = held.plain
+        if overlay.items:
+            try:
+                part = self._overlaying.overlaid(held.reader, held.plain, overlay)
+            except _UNLOADABLE as error:
+                _log.warning(
+                    "lane %s: bundle %s keeps version %d of the catalogue: %s",
+                    self.lane,
+                    bundle,
+                    held.overlay.version,
+                    error,
+                )
+                return held
+        return _Held(held.reader, held.plain, part, overlay)
 
 
 class Following:

@@ -217,7 +217,7 @@ class Followed:
     now: Overlay = NOTHING
 
     def shouting(self, reader: BundleReader, words: str, overlay: Overlay) -> str:
-        if "poison" in overlay.items:
+        if "poison" in overlay.items or f"poison of {words}" in overlay.items:
             raise ValueError("cannot be applied")
         return words + "!" * len(overlay.items)
 
@@ -262,4 +262,32 @@ def test_a_catalogue_that_cannot_be_applied_leaves_the_one_before_and_refuses_no
     lane.want(second)
     assert [lane.holder.get(bundle) for bundle in (first, second)] == ["one!", "two!"]
     assert lane.holder.holding().overlay == 1
+    assert lane.holder.holding().refused == {}
+
+
+def test_what_an_idle_lane_loads_at_last_follows_what_the_catalogue_became_meanwhile(
+    lane: Lane, followed: Followed
+) -> None:
+    followed.now = overlay_of("a")
+    lane.holder.refresh()
+    bundle = lane.publish("one")
+    lane.want(bundle)
+    assert (lane.holder.get(bundle), lane.holder.holding().overlay) == ("one!", 1)
+
+
+def test_a_bundle_that_cannot_follow_the_catalogue_holds_no_other_back_and_is_not_told_as_following(
+    lane: Lane, followed: Followed
+) -> None:
+    first, second = lane.publish("one"), lane.publish("two")
+    lane.want(first)
+    followed.now = overlay_of("poison of two")
+    lane.holder.refresh()
+    assert lane.holder.holding().overlay == 1
+    lane.want(second)
+    assert [lane.holder.get(bundle) for bundle in (first, second)] == ["one!", "two"]
+    assert lane.holder.holding().overlay == 0
+    followed.now = overlay_of("a", before=followed.now)
+    lane.holder.refresh()
+    assert [lane.holder.get(bundle) for bundle in (first, second)] == ["one!!", "two"]
+    assert lane.holder.holding().overlay == 0
     assert lane.holder.holding().refused == {}
