@@ -312,6 +312,8 @@ class KafkaBroker:
             "offsets.topic.num.partitions=1",
             "transaction.state.log.replication.factor=1",
             "transaction.state.log.min.isr=1",
+            "log.cleaner.backoff.ms=200",
+            "log.segment.delete.delay.ms=100",
         ]
         self._settings.write_text("\n".join(lines))
         id_of_cluster = urlsafe_b64encode(b"marquee-testing!").decode().rstrip("=")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from recsys.cli.places import (
+    EventLogOption,
     EventsOption,
     LakeOption,
     RegistryOption,
@@ -24,7 +25,7 @@ from recsys.eventlog.reader import read_erasures
 from recsys.lake.open import is_lake
 from recsys.privacy import erasure
 from recsys.privacy.names import Names, names_of, shown_as
-from recsys.privacy.places import ExposuresPlace, LogPlace, Place, StatePlace, SumsPlace
+from recsys.privacy.places import Asking, ExposuresPlace, LogPlace, Place, StatePlace, SumsPlace
 from recsys.privacy.retention import RetentionConfig, enforce
 from recsys.registry.open import open_registry
 from recsys.training.leaving import bundles_before
@@ -68,16 +69,18 @@ def erase(
     exposures_key: ExposuresKeyOption = None,
     lake: LakeOption,
     registry: RegistryOption,
+    event_log: EventLogOption = None,
 ) -> None:
     """Erase a person everywhere, search every byte, and write a proof; exit code 1 when something is left.
 
     It may be repeated, and should be 15 seconds after the last answer to the person: what routers still hold
-    in memory comes into a file later. What the person does within the next 5 minutes is refused.
+    in memory comes into a file later. What the person does within the next 5 minutes is refused. Kafka's
+    topics name the person until the broker compacts them: check again after two days.
     """
     names = _names(_who(user_id), events, key, exposures, exposures_key)
     at_s = unix_clock() + _CLOCK_SKEW_S
     bundles = list(bundles_before(open_registry(registry), at_s))
-    places = _places(state, events, exposures, lake, registry)
+    places = _places(state, events, exposures, lake, registry, event_log)
     done = erasure.erase(names, places, at_s=at_s, clock=unix_clock, bundles=bundles)
     done.write(proof)
     for place in done.places:
@@ -100,10 +103,11 @@ def check(
     exposures_key: ExposuresKeyOption = None,
     lake: LakeOption,
     registry: RegistryOption,
+    event_log: EventLogOption = None,
 ) -> None:
     """Search every byte for a person and change nothing; exit code 1 when they are named."""
     names = _names(_who(user_id), events, key, exposures, exposures_key)
-    found = erasure.search(names, _places(state, events, exposures, lake, registry))
+    found = erasure.search(names, _places(state, events, exposures, lake, registry, event_log))
     for place, traces in found.items():
         typer.echo(f"{place}: {_left(traces)}")
     if found:
@@ -120,6 +124,7 @@ def finish(
     exposures_key: ExposuresKeyOption = None,
     lake: LakeOption,
     registry: RegistryOption,
+    event_log: EventLogOption = None,
 ) -> None:
     """Complete what calls of DELETE /users/{id} began: they leave the name in the log. Run it daily.
 
@@ -127,13 +132,18 @@ def finish(
     """
     shown = _shown(exposures, exposures_key)
     settled_s = unix_clock() - _SETTLED_S
+    places = _places(state, events, exposures, lake, registry, event_log)
+    asked = [place.erasures() for place in places if isinstance(place, Asking)]
+    if not asked or events.is_dir():  # with Kafka there may be no files
+        asked.append(read_erasures(events))
     people = {
         Names((name,), shown_as((name,), shown)): at_s
-        for name, at_s in read_erasures(events).items()
+        for erasures in asked
+        for name, at_s in erasures.items()
         if name != tombstone_of(name) and at_s <= settled_s
     }
     typer.echo(f"{len(people):,} names were left to be removed")
-    for place in _places(state, events, exposures, lake, registry) if people else ():
+    for place in places if people else ():
         typer.echo(f"{place.name}: removed {_removed(place.erase(people))}")
 
 
@@ -197,7 +207,9 @@ def _keys(named: Path | None, usual: Path) -> Pseudonyms | None:
     return Pseudonyms.of_file(path)
 
 
-def _places(state: str, events: Path, exposures: Path, lake: str, registry: str) -> list[Place]:
+def _places(
+    state: str, events: Path, exposures: Path, lake: str, registry: str, event_log: str | None
+) -> list[Place]:
     """Return where people are named; whoever keeps people somewhere else adds it here."""
     places: list[Place] = [
         LogPlace(events),
@@ -205,13 +217,20 @@ def _places(state: str, events: Path, exposures: Path, lake: str, registry: str)
         ExposuresPlace(exposures),
         SumsPlace(registry, clock=unix_clock),
     ]
-    if not is_lake(lake):
-        return places
-    try:
-        from recsys.privacy.lake_place import LakePlace  # noqa: PLC0415 - an extra: only who asks needs it
-    except ModuleNotFoundError as error:
-        raise FieldError("lake", lake, "deltalake: pip install 'marquee-recsys[lake]'") from error
-    return [*places, LakePlace(lake)]
+    if is_lake(lake):
+        try:
+            from recsys.privacy.lake_place import LakePlace  # noqa: PLC0415 - an extra: only who asks needs it
+        except ModuleNotFoundError as error:
+            raise FieldError("lake", lake, "deltalake: pip install 'marquee-recsys[lake]'") from error
+        places.append(LakePlace(lake))
+    if event_log is not None:
+        try:
+            from recsys.privacy.kafka_place import KafkaPlace  # noqa: PLC0415 - an extra, too
+        except ModuleNotFoundError as error:
+            expected = "confluent-kafka: pip install 'marquee-recsys[kafka]'"
+            raise FieldError("event log", event_log, expected) from error
+        places.append(KafkaPlace(event_log))
+    return places
 
 
 def _removed(counts: Mapping[str, int]) -> str:

@@ -50,6 +50,15 @@ class Containing(Protocol):
         ...
 
 
+@runtime_checkable
+class Asking(Protocol):
+    """A place where people ask to leave."""
+
+    def erasures(self) -> Mapping[str, float]:
+        """Return who asked -> the Unix time up to which they are to be forgotten."""
+        ...
+
+
 class StatePlace:
     """User state, in SQLite or Redis.
 

@@ -13,7 +13,7 @@ from recsys.streams.topics import PART
 
 
 class KafkaEventLog:
-    """A :class:`recsys.eventlog.log.EventLog` in the topic of events, keyed by user id.
+    """A :class:`recsys.eventlog.log.EventLog` in the topic of events; a user's are in one partition.
 
     Args:
         address: brokers and topics, which :func:`recsys.streams.kafka_topics.make_topics` has made.

@@ -12,7 +12,7 @@ from recsys.streams.sender import Sender, SenderConfig
 
 
 class ExposureTopic:
-    """Publishes exposures in the topic of exposures, keyed by whose they are. What cannot be sent is dropped.
+    """Publishes exposures in their topic, a person's in one partition. What cannot be sent is dropped.
 
     Args:
         address: brokers and topics, which :func:`recsys.streams.kafka_topics.make_topics` has made.
@@ -38,7 +38,7 @@ class ExposureTopic:
     def publish(self, exposures: Sequence[Exposure]) -> None:
         """Send exposures on their way; returns at once and raises nothing."""
         try:
-            sent = self._sender.send([(_key(one), encode_exposure(one)) for one in exposures])
+            sent = self._sender.send([(_whose(one), encode_exposure(one)) for one in exposures])
         except (UnavailableError, TypeError):  # too much is waiting; text that is not Unicode
             self._on_fate(Fate.DROPPED, len(exposures))
             return
@@ -49,7 +49,7 @@ class ExposureTopic:
         self._sender.close()
 
 
-def _key(exposure: Exposure) -> bytes:
+def _whose(exposure: Exposure) -> bytes:
     """Return what keeps the answers to one person or session in their order."""
     return (exposure.user_pseudonym or exposure.session_pseudonym or exposure.request_id).encode()
 

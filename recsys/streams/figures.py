@@ -11,7 +11,7 @@ class IngestFigures:
     """Counts since the process began, but for those that say now."""
 
     fates: Counter[str] = field(default_factory=Counter)
-    """Messages by what became of them: the user state's word for events; erasure, item, poison.
+    """Messages by what became of them: the user state's word for events; erasure, item, poison, tombstone.
     A batch that is tried again is duplicates to the state: ``n_landed`` and ``n_known`` say what was new."""
 
     overlaid: Counter[str] = field(default_factory=Counter)

@@ -172,6 +172,9 @@ class Ingest:
         now_s = self._clock()
         opened, letters = [], []
         for message in chunk.messages:
+            if message.is_tombstone and chunk.content is not Content.ITEMS:
+                seen.fates["tombstone"] += 1
+                continue
             try:
                 opened.append(read(message, now_s=now_s, judgement=self._config.judgement))
             except PoisonError as error:

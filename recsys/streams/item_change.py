@@ -28,7 +28,7 @@ def read_change(message: Message, *, now_s: float, judgement: Judgement) -> Item
         PoisonError: it holds no change.
     """
     came_s = now_s if message.sent_s is None else message.sent_s
-    if message.value is None and message.key and message.damage is None:
+    if message.is_tombstone and message.key:
         return ItemChange(item_id=_text(message.key), available=False).dated(came_s)
     value = usable_bytes(message, judgement)
     try:

@@ -9,9 +9,13 @@ from confluent_kafka import Message as KafkaMessage
 from recsys.core.errors import UnavailableError
 from recsys.streams.address import KafkaAddress
 from recsys.streams.dead_letters import Letter
+from recsys.streams.keys import key_of
 from recsys.streams.message import SCHEMA_HEADER
 from recsys.streams.producer import producer_settings
 from recsys.streams.topics import MAX_LETTER_BYTES, PART
+
+KEY_HEADER: Final = "key"
+"""Of a dead letter: the key that the message came with."""
 
 _PATIENCE_S: Final = 10.0
 _MOST_BYTES: Final = MAX_LETTER_BYTES - (1 << 16)  # headers stand around it
@@ -20,6 +24,8 @@ _MOST_DETAIL: Final = 1_000
 
 class KafkaDeadLetters:
     """:class:`recsys.streams.dead_letters.DeadLetters` in a topic: bytes as they came, all else in headers.
+
+    A letter that is sent again (a process died in between) has the same key, and stays once.
 
     Args:
         address: brokers and topics.
@@ -76,4 +82,7 @@ class KafkaDeadLetters:
         pairs = [(name, text.encode()) for name, text in headers.items()]
         if letter.message.schema is not None:
             pairs.append((SCHEMA_HEADER, letter.message.schema))
-        producer.produce(self._topic, value, letter.message.key, headers=pairs, on_delivery=delivered)
+        if letter.message.key is not None:
+            pairs.append((KEY_HEADER, letter.message.key))
+        key = key_of(letter.source.encode(), str(letter.message.position).encode())
+        producer.produce(self._topic, value or b"", key, headers=pairs, on_delivery=delivered)

@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from pydantic import PositiveFloat, PositiveInt
@@ -87,10 +94,12 @@ class KafkaSource:
             "heartbeat.interval.ms": f"{_HEARTBEAT_S * 1_000:.0f}",
             "queued.max.messages.kbytes": str(config.ahead_kib),
             "fetch.message.max.bytes": str(1 << 20),  # a longer one comes all the same, alone
+            "enable.partition.eof": "true",  # the last messages may have been forgotten: none says it is last
         }
         self._next: dict[_Place, int] = {}  # of the partitions we own; -1: whatever comes first
         self._topic_ids: dict[str, str] = {}
         self._read: dict[_Place, list[Message]] = {}  # and not in a chunk yet
+        self._ended: dict[_Place, int] = {}  # where the broker said that nothing more is
         self._paused = False
         self._consumer = self._subscribed()
 
@@ -104,7 +113,13 @@ class KafkaSource:
             if sum(map(_size, self._read.values())) > _AT_ONCE_BYTES:
                 break
         read, self._read = self._read, {}
-        return [self._chunk(place, messages) for place, messages in read.items()]
+        with self._errors():
+            chunks = [self._chunk(place, messages) for place, messages in read.items()]
+        ended, self._ended = self._ended, {}
+        for place, end in ended.items():
+            if place in self._next:
+                self._next[place] = max(self._next[place], end)
+        return chunks
 
     def owns(self, chunk: Chunk) -> bool:
         """Return whether the partition is still ours, and was all the time since it was read."""
@@ -217,8 +232,10 @@ class KafkaSource:
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Drop what was read and not applied: whoever has the partitions now reads it again."""
         for one in partitions:
-            self._next.pop((one.topic, one.partition), None)
-            self._read.pop((one.topic, one.partition), None)
+            place = (one.topic, one.partition)
+            self._next.pop(place, None)
+            self._read.pop(place, None)
+            self._ended.pop(place, None)
         with suppress(KafkaException):  # of partitions whose beginning failed there is nothing to give back
             consumer.incremental_unassign(partitions)
 
@@ -226,23 +243,29 @@ class KafkaSource:
         """Keep messages for the next chunks; return how many came."""
         with self._errors():
             came = self._consumer.consume(n_messages, within_s)
-        usable = [one for one in came if one.error() is None]
-        for one in usable:
-            place = (str(one.topic()), int(one.partition() or 0))
-            self._read.setdefault(place, []).append(_message_of(one))
-        if came and not usable and not self._read:
-            raise UnavailableError(PART, str(came[0].error()))
-        return len(usable)
+        n_usable, troubles = 0, []
+        for one in came:
+            place, error = (str(one.topic()), int(one.partition() or 0)), one.error()
+            if error is None:
+                self._read.setdefault(place, []).append(_message_of(one))
+                n_usable += 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._ended[place] = int(one.offset() or 0)
+            else:
+                troubles.append(str(error))
+        if troubles and not n_usable and not self._read:
+            raise UnavailableError(PART, troubles[0])
+        return n_usable
 
     def _chunk(self, place: _Place, messages: list[Message]) -> Chunk:
-        content = self._contents[place[0]]
-        expected, first, upto = self._next[place], messages[0].position, messages[-1].position + 1
+        expected, first = self._next[place], messages[0].position
+        n_missing = 0
+        if 0 <= expected < first:  # forgotten, as it should be, or taken by retention
+            earliest, _ = self._consumer.get_watermark_offsets(TopicPartition(*place), _ANSWER_S)
+            n_missing = max(0, min(earliest, first) - expected)
+        upto = max(messages[-1].position + 1, self._ended.pop(place, 0))
         self._next[place] = upto
-        is_whole = (
-            expected < 0 or content is Content.ITEMS
-        )  # of the catalogue older changes go, as they should
-        n_missing = 0 if is_whole else max(0, first - expected)
-        return Chunk(self._source_of(place), content, messages, upto, n_missing)
+        return Chunk(self._source_of(place), self._contents[place[0]], messages, upto, n_missing)
 
     def _resume(self) -> None:
         if self._paused:
@@ -256,7 +279,7 @@ class KafkaSource:
         try:
             yield
         except (KafkaException, RuntimeError, TimeoutError, UnavailableError) as error:
-            self._next, self._read, self._paused = {}, {}, False
+            self._next, self._read, self._ended, self._paused = {}, {}, {}, False
             self._consumer.close()
             self._consumer = self._subscribed()
             if isinstance(error, UnavailableError):

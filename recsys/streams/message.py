@@ -58,6 +58,11 @@ class Message:
     sent_s: float | None = None  # Unix time at which it reached the broker; None: nobody wrote that down
     damage: str | None = None  # what is wrong with the bytes, when whoever read them saw that something is
 
+    @property
+    def is_tombstone(self) -> bool:
+        """Whether it says that what was sent under its key is to be forgotten."""
+        return self.value is None and self.key is not None and self.damage is None
+
 
 class Judgement(FrozenModel):
     """What is still taken for an event."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Final
+from zlib import crc32
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from pydantic import PositiveFloat, PositiveInt
@@ -12,11 +13,14 @@ from pydantic import PositiveFloat, PositiveInt
 from recsys.core.errors import UnavailableError
 from recsys.core.settings import FrozenModel
 from recsys.streams.address import KafkaAddress
+from recsys.streams.keys import key_of
 from recsys.streams.message import SCHEMA_HEADER, SCHEMA_VERSION
 from recsys.streams.producer import producer_settings
 from recsys.streams.topics import PART
 
 _POLL_S: Final = 0.1
+_LOOK_S: Final = 2.0
+_BY_KEY: Final = -1  # librdkafka's RD_KAFKA_PARTITION_UA: it chooses
 _HEADERS: Final = [(SCHEMA_HEADER, str(SCHEMA_VERSION).encode())]
 
 
@@ -35,6 +39,10 @@ class SenderConfig(FrozenModel):
 
 class Sender:
     """Sends to one topic; what was acknowledged, all replicas in step have.
+
+    Every message has a key of its own (:func:`recsys.streams.keys.key_of`), so that it can be taken out.
+    Which partition it goes to is decided by whose it is; as long as no broker has said how many there are, by
+    its key.
 
     The producer is idempotent: what it sends again itself after a lost answer stands in the topic once.
 
@@ -61,11 +69,12 @@ class Sender:
         self._closed = threading.Event()
         self._gave_up = threading.Event()
         self._producer = Producer(self._settings)
+        self._n_partitions = self._looked()
         self._thread = threading.Thread(target=self._run, name=f"kafka-{topic}", daemon=True)
         self._thread.start()
 
-    def send(self, messages: Sequence[tuple[bytes | None, bytes]]) -> "Future[None]":
-        """Hand messages over, keys and values; they keep their order within a key.
+    def send(self, messages: Sequence[tuple[bytes, bytes]]) -> "Future[None]":
+        """Hand messages over, each with whose it is; what is one's keeps its order.
 
         Returns:
             is done once all of them are acknowledged, and fails with UnavailableError when one is not.
@@ -83,10 +92,15 @@ class Sender:
             if self._unsafe_bytes and self._unsafe_bytes + one.n_bytes > self._config.max_waiting_bytes:
                 raise UnavailableError(PART, f"{self._unsafe_bytes} bytes are waiting for the broker")
             self._unsafe_bytes += one.n_bytes
-            for n_sent, (key, value) in enumerate(messages):
+            for n_sent, (whose, value) in enumerate(messages):
                 try:
                     self._producer.produce(
-                        self._topic, value, key, headers=_HEADERS, on_delivery=partial(self._delivered, one)
+                        self._topic,
+                        value,
+                        key_of(value),
+                        crc32(whose) % self._n_partitions if self._n_partitions else _BY_KEY,
+                        headers=_HEADERS,
+                        on_delivery=partial(self._delivered, one),
                     )
                 except (BufferError, KafkaException) as error:
                     self._answer(one, len(messages) - n_sent, str(error))
@@ -103,9 +117,19 @@ class Sender:
         """Let answers come in until closed: the only code that waits for the broker."""
         while not self._closed.is_set():
             self._producer.poll(_POLL_S)
+            if not self._n_partitions:
+                self._n_partitions = self._looked()
             if self._gave_up.is_set():
                 self._begin_anew()
         self._producer.flush()  # every message is answered within the patience
+
+    def _looked(self) -> int:
+        """Return how many partitions the topic has; 0 while nobody says."""
+        try:
+            topic = self._producer.list_topics(self._topic, _LOOK_S).topics.get(self._topic)
+        except KafkaException:
+            return 0
+        return 0 if topic is None or topic.error is not None else len(topic.partitions)
 
     def _begin_anew(self) -> None:
         """Replace a producer that can never send again: its numbers and the broker's do not fit any more."""

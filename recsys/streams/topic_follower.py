@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from recsys.core.clock import Clock, monotonic_clock
@@ -46,6 +46,7 @@ class TopicFollower:
             "group.id": "marquee-follower",  # has to be there; nobody joins it
             "enable.auto.commit": "false",
             "auto.offset.reset": "earliest",  # what retention has taken is gone
+            "enable.partition.eof": "true",  # the last messages may have been forgotten: none says it is last
         }
         self._consumer: Consumer | None = None
 
@@ -73,8 +74,15 @@ class TopicFollower:
         ends = {place: self._end(consumer, place) for place in self._next}
         give_up_s = self._monotonic() + _ANSWER_S
         while any(self._next[place] < end for place, end in ends.items()):
-            came = [one for one in consumer.consume(_AT_ONCE, _SLICE_S) if one.error() is None]
-            yield from filter(None, map(self._entry, came))
+            came = 0
+            for one in consumer.consume(_AT_ONCE, _SLICE_S):
+                if (error := one.error()) is None:
+                    came += 1
+                    if (entry := self._entry(one)) is not None:
+                        yield entry
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    place = int(one.partition() or 0)
+                    self._next[place] = max(self._next[place], int(one.offset() or 0))
             if came:
                 give_up_s = self._monotonic() + _ANSWER_S
             elif self._monotonic() > give_up_s:

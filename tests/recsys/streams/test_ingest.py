@@ -64,9 +64,14 @@ class MemoryTables:
 
 
 class Given:
-    """A source that holds what it is given, and reads on from what was taken when it is opened."""
+    """A source that holds what it is given, and reads on from what was taken when it is opened.
 
-    def __init__(self, tables: MemoryTables, *values: bytes, content: Content = Content.EVENTS) -> None:
+    Messages have keys, as Kafka's have; None stands for a tombstone.
+    """
+
+    def __init__(
+        self, tables: MemoryTables, *values: bytes | None, content: Content = Content.EVENTS
+    ) -> None:
         table: Memory = getattr(tables, content.value)
         self.at = table.taken("given")
         self.values = values
@@ -77,7 +82,10 @@ class Given:
     def read(self, n_messages: int, within_s: float) -> list[Chunk]:
         del within_s
         begin, self.at = self.at, min(len(self.values), self.at + n_messages)
-        messages = [Message(place, self.values[place]) for place in range(begin, self.at)]
+        messages = [
+            Message(place, value, None if self.content is Content.ITEMS else b"key")
+            for place, value in enumerate(self.values[begin : self.at], begin)
+        ]
         return [Chunk("given", self.content, messages, self.at)] if messages else []
 
     def owns(self, chunk: Chunk) -> bool:
@@ -124,7 +132,7 @@ class World:
             clock=lambda: NOW_S,
         )
 
-    def run(self, *values: bytes, batch_size: int = 100, content: Content = Content.EVENTS) -> Ingest:
+    def run(self, *values: bytes | None, batch_size: int = 100, content: Content = Content.EVENTS) -> Ingest:
         ingest = self.ingest(Given(self.tables, *values, content=content), batch_size=batch_size)
         while not ingest.is_done:
             ingest.step()
@@ -171,6 +179,15 @@ def test_exposures_land_once_and_change_nobody(world: World) -> None:
     assert (figures.n_landed, figures.n_known) == (1, 1)
     assert world.reasons() == ["malformed"]
     assert world.state.read(["p"])[0].item_ids == ()
+
+
+@pytest.mark.parametrize("content", [Content.EVENTS, Content.EXPOSURES])
+def test_a_tombstone_is_no_poison(world: World, content: Content) -> None:
+    figures = world.run(None, None, content=content).figures
+    assert +figures.fates == {"tombstone": 2}
+    assert figures.poison == {}
+    assert not world.letters.exists()
+    assert getattr(world.tables, content.value).positions == {"given": 2}
 
 
 def test_sent_twice_counts_once(world: World) -> None:
