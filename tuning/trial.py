@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recsys.core.clock import Clock
 from recsys.ranking.boosting import Watch, fit_ranker
 from recsys.recall.shelf import Shelf
-from recsys.training.two_stage import TrainingConfig, assembled
+from recsys.training.two_stage import TrainingConfig, assembled, heads_of
 from tuning.measures import (
     LIST_LENGTH,
     Measures,
@@ -103,7 +103,9 @@ def _ranker_trial(
         seed=config.seed,
         watch=Watch(parts.matrix, look_every_trees, look),
     )
-    model = assembled(recalled.known, ranker, problem.items, problem.split.train, config)
+    train = problem.split.train
+    heads = heads_of(None, train, recalled.known, config)  # a sweep reads no impressions: a weight is refused
+    model = assembled(recalled.known, ranker, problem.items, train, config, heads)
     scores = _scores(parts, ranker.score(parts.matrix))
     lists = model.reranking.rerank(recalled.candidates.item_rows, scores, LIST_LENGTH).item_rows
     return {

@@ -6,13 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import polars as pl
 import typer
 
 from recsys.core.errors import FieldError
 from recsys.core.hashing import digest_bytes
 from recsys.data import formats
 from recsys.data.badrows import BadRowCollector, OnBadRow
+from recsys.data.impressions import impressions_of
 from recsys.data.loaded import Loaded
+from recsys.data.schema import Dataset
 from recsys.lake.open import is_lake, open_lake
 
 LakeVersionOption = Annotated[
@@ -37,6 +40,18 @@ class DataSource:
     def load(self, *, on_bad_row: OnBadRow, now_s: float) -> Loaded:
         """Read it; see :func:`recsys.data.formats.load_dataset`. A lake has no bad rows."""
         return self._load(on_bad_row=on_bad_row, now_s=now_s)
+
+    def impressions(self, dataset: Dataset, *, on_bad_row: OnBadRow, now_s: float) -> pl.DataFrame:
+        """Read what was shown to whom; see :func:`recsys.data.formats.load_impressions`.
+
+        Args:
+            dataset: what :meth:`load` gave; a lake is not read again.
+            on_bad_row: raise or go on.
+            now_s: Unix time.
+        """
+        if self.lake_versions is not None:
+            return impressions_of(dataset)
+        return formats.load_impressions(Path(self.path), on_bad_row=on_bad_row, now_s=now_s)
 
 
 def data_source(path: str | Path, lake_version: Sequence[str] | None = None) -> DataSource:

@@ -25,10 +25,12 @@ from recsys.core.errors import FieldError, UnavailableError
 from recsys.data.badrows import OnBadRow
 from recsys.data.impressions import Target
 from recsys.data.log import Vocabulary, encode
+from recsys.data.shown import encode_impressions
 from recsys.evaluation.baselines import BASELINES
 from recsys.evaluation.groups import sample_tests
 from recsys.evaluation.impressions.report import to_markdown as impression_page
 from recsys.evaluation.impressions.results import ImpressionReport
+from recsys.evaluation.impressions.split import known_by
 from recsys.evaluation.protocols import EvaluationConfig, Protocol, Setting, evaluate, split_by
 from recsys.evaluation.report import to_json, to_markdown
 from recsys.evaluation.results import WHOLE, Report
@@ -67,9 +69,13 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="Of training, bootstrap and sampling.")] = 0,
     test_share: Annotated[float, typer.Option(help="global-time: the newest part is held out.")] = 0.1,
     target: Annotated[
-        list[Target] | None, typer.Option(help="impressions: what makes one good; both when not given.")
+        list[Target] | None,
+        typer.Option(help="impressions: what makes one good; else clicks and long views."),
     ] = None,
     test_days: Annotated[float, typer.Option(help="impressions: the last days are held out.")] = 4.0,
+    skip_days: Annotated[
+        float, typer.Option(min=0.0, help="impressions: end so many days earlier, to choose settings by.")
+    ] = 0.0,
     max_users: Annotated[int | None, typer.Option(min=1, help="Test at most so many users.")] = None,
     config: Annotated[Path | None, typer.Option(help="JSON file with training settings.")] = None,
     with_defaults: Annotated[
@@ -101,6 +107,7 @@ def main(
                     targets=tuple(target or ()),
                     models=models,
                     test_days=test_days,
+                    skip_days=skip_days,
                     max_users=max_users,
                     on_bad_row=on_bad_row,
                     now_s=now_s,
@@ -110,12 +117,18 @@ def main(
         else:
             wanted = chosen(models)
             on_step(f"reading {data}", 0.0)
-            dataset = data_source(data).load(on_bad_row=on_bad_row, now_s=now_s).dataset
-            log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
+            source = data_source(data)
+            dataset = source.load(on_bad_row=on_bad_row, now_s=now_s).dataset
+            items = Vocabulary(dataset.items["item_id"].to_list())
+            log = encode(dataset, items)
             split = split_by(Protocol(protocol.value), log, test_share=test_share)
+            shown = None
+            if training.targets.weights:
+                impressions = source.impressions(dataset, on_bad_row=on_bad_row, now_s=now_s)
+                shown = known_by(encode_impressions(impressions, items, log), split)
             if max_users is not None:
                 split = sample_tests(split, max_users, seed=seed)
-            fits = fits_of(wanted, BASELINES, settings, on_step)
+            fits = fits_of(wanted, BASELINES, settings, on_step, shown)
             named = replace(setting, data=dataset.name)
             made = _ranked(evaluate(split, dataset.items, fits, named, EvaluationConfig(), on_step=on_step))
     if json_file is not None:

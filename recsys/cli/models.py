@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from recsys.core.errors import NotFoundError
+from recsys.data.shown import ShownLog
 from recsys.evaluation.model import Fit
 from recsys.evaluation.protocols import Progress
 from recsys.evaluation.results import WHOLE
@@ -33,6 +34,7 @@ def fits_of(
     rivals: Mapping[str, Fit],
     settings: Mapping[str, TrainingConfig],
     on_step: Progress,
+    shown: ShownLog | None = None,
 ) -> dict[str, Fit]:
     """Return what fits each of the named models, and the two stages with further settings.
 
@@ -41,9 +43,10 @@ def fits_of(
         rivals: what fits the others, by name.
         settings: of the row named ``two-stage``, and of rows under other names, which come last.
         on_step: told what the two stages do.
+        shown: impressions that the two stages may learn from.
     """
     ours: dict[str, Fit] = {
-        name: partial(fit_two_stage, config=each, on_step=partial(_named, on_step, name))
+        name: partial(fit_two_stage, config=each, shown=shown, on_step=partial(_named, on_step, name))
         for name, each in settings.items()
     }
     asked = {name: ours[name] if name == WHOLE else rivals[name] for name in names}

@@ -56,7 +56,11 @@ def main(
     if name is None:
         with steps_shown() as on_step:
             on_step(f"reading {data}", 0.0)
-            dataset = source.load(on_bad_row=on_bad_row, now_s=unix_clock()).dataset
+            now_s = unix_clock()
+            dataset = source.load(on_bad_row=on_bad_row, now_s=now_s).dataset
+            shown = None
+            if settings.targets.weights:
+                shown = source.impressions(dataset, on_bad_row=on_bad_row, now_s=now_s)
             done = train(
                 dataset,
                 opened,
@@ -64,6 +68,7 @@ def main(
                 key=key,
                 now_s=unix_clock(),
                 gate=GateConfig() if gate else None,
+                impressions=shown,
                 lake_versions=source.lake_versions,
                 on_step=on_step,
             )

@@ -13,6 +13,7 @@ class Target(StrEnum):
 
     CLICK = "click"
     LONG_VIEW = "long_view"
+    LIKE = "like"
 
 
 IMPRESSIONS = pl.Schema(
@@ -24,6 +25,7 @@ IMPRESSIONS = pl.Schema(
         "at_random": pl.Boolean(),  # drawn evenly, not chosen by a recommender
         Target.CLICK.value: pl.Boolean(),
         Target.LONG_VIEW.value: pl.Boolean(),  # null throughout where nobody measured it
+        Target.LIKE.value: pl.Boolean(),  # likewise
     }
 )
 """Columns of a table of impressions, one row each, clicked or not, in order of time."""
@@ -36,7 +38,7 @@ def impressions_of(dataset: Dataset) -> pl.DataFrame:
     that it was no click; positive kinds are clicks. Ratings say nothing of what was shown and are left out.
 
     Returns:
-        Schema :data:`IMPRESSIONS`, without long views, in order of time.
+        Schema :data:`IMPRESSIONS`, without long views and likes, in order of time.
 
     Raises:
         InputError: nothing shown and not chosen was logged.
@@ -54,6 +56,7 @@ def impressions_of(dataset: Dataset) -> pl.DataFrame:
             pl.lit(value=False).alias("at_random"),
             pl.col("kind").cast(pl.String()).is_in([kind.value for kind in POSITIVE_KINDS]).alias("click"),
             pl.lit(None, dtype=pl.Boolean()).alias("long_view"),
+            pl.lit(None, dtype=pl.Boolean()).alias("like"),
         )
         .sort("time_s", maintain_order=True)
     )

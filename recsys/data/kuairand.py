@@ -107,6 +107,7 @@ def load_impressions(path: Path, *, on_bad_row: OnBadRow, now_s: float) -> pl.Da
             pl.lit(value=file in at_random).alias("at_random"),
             (pl.col("is_click") == 1).alias(Target.CLICK.value),
             (pl.col("long_view") == 1).alias(Target.LONG_VIEW.value),
+            (pl.col("is_like") == 1).alias(Target.LIKE.value),
         )
         for file in (*logs, *at_random)
     ]

@@ -15,6 +15,7 @@ from recsys.pipeline.choosing import as_named
 from recsys.pipeline.filters import Filters
 from recsys.ranking.boosting import BoostedRanker
 from recsys.ranking.matrix import Knowledge, candidate_matrix
+from recsys.ranking.targets import TargetHeads
 from recsys.recall.candidates import Candidates
 from recsys.recall.late import LateItems
 from recsys.recall.sources import SOURCE_NAMES, Quotas, Sources, name_candidates
@@ -24,6 +25,7 @@ from recsys.reranking.posterior import ItemInterest
 from recsys.reranking.rerank import RerankingConfig, Slate, rerank
 
 _MAX_BLOCKED_CELLS = 1 << 24  # users x items looked at together: bounds the memory of one call
+_TARGETS = "targets"  # a bundle without heads does not mention them
 _SCORED_USERS = 256  # asked at once when others chose the items
 
 
@@ -89,6 +91,7 @@ class RankingStage:
 
     known: Knowledge
     ranker: BoostedRanker
+    heads: TargetHeads | None = None  # there where what follows an impression has a weight
 
     def rank(self, users: UserBatch, candidates: Candidates) -> NDArray[np.float32]:
         """Return the score of each candidate, shape (users, candidates), -inf where padded.
@@ -97,7 +100,10 @@ class RankingStage:
         """
         candidates = candidates.below(self.known.n_items)
         matrix = candidate_matrix(users, candidates, self.known)
-        scores = self.ranker.score(matrix.reshape(-1, matrix.shape[-1]))
+        flat = matrix.reshape(-1, matrix.shape[-1])
+        scores = self.ranker.score(flat)
+        if self.heads is not None:
+            scores = self.heads.blended(scores, flat, candidates.item_rows.reshape(-1))
         return np.where(
             candidates.item_rows >= 0, scores.reshape(candidates.item_rows.shape), np.float32(-np.inf)
         )
@@ -112,7 +118,8 @@ class RankingStage:
     @classmethod
     def load(cls, reader: BundleReader) -> Self:
         """Read the stage of a bundle."""
-        return cls(Knowledge.load(reader), BoostedRanker.load(reader))
+        heads = TargetHeads.load(reader) if reader.json("pipeline").get(_TARGETS) else None
+        return cls(Knowledge.load(reader), BoostedRanker.load(reader), heads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +217,14 @@ class TwoStage:
         """Write every part of a bundle."""
         self.ranking.known.save(writer)
         self.ranking.ranker.save(writer)
+        facts: dict[str, object] = {"n_candidates": self.n_candidates, "sources": list(SOURCE_NAMES)}
+        if self.ranking.heads is not None:
+            self.ranking.heads.save(writer)
+            facts[_TARGETS] = [target.value for target in self.ranking.heads.weights]
         self.recall.catalogue.save(writer)
         self.recall.save(writer)
         self.reranking.save(writer)
-        writer.json("pipeline", {"n_candidates": self.n_candidates, "sources": list(SOURCE_NAMES)})
+        writer.json("pipeline", facts)
 
     @classmethod
     def load(cls, reader: BundleReader) -> Self:

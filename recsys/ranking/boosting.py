@@ -80,23 +80,23 @@ class BoostedRanker:
         gains = self.booster.get_score(importance_type="total_gain")
         return {name: float(gain) for name, gain in gains.items() if isinstance(gain, float | int)}
 
-    def save(self, writer: BundleWriter) -> None:
+    def save(self, writer: BundleWriter, file: str = _FILE) -> None:
         """Write the model in XGBoost's own binary JSON."""
-        self.booster.save_model(writer.path(_FILE))
+        self.booster.save_model(writer.path(file))
 
     @classmethod
-    def load(cls, reader: BundleReader) -> Self:
+    def load(cls, reader: BundleReader, file: str = _FILE) -> Self:
         """Read the model back.
 
         Raises:
             IncompatibleBundleError: its trees cannot be walked as XGBoost does.
         """
         booster = xgboost.Booster({"nthread": 1})
-        booster.load_model(reader.path(_FILE))
+        booster.load_model(reader.path(file))
         try:
             return cls(booster, Trees.of(booster))
         except ValueError as error:
-            raise IncompatibleBundleError(reader.name, _FILE, str(error)) from error
+            raise IncompatibleBundleError(reader.name, file, str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,11 @@ from pydantic import PositiveInt
 from recsys.core.errors import RecsysError
 from recsys.core.settings import FrozenModel
 from recsys.data.log import InteractionLog
+from recsys.data.shown import ShownLog
 from recsys.data.splits import Split, leave_last_out
 from recsys.evaluation.baselines import BASELINES
 from recsys.evaluation.groups import sample_tests
+from recsys.evaluation.impressions.split import known_by
 from recsys.evaluation.model import Fit
 from recsys.evaluation.protocols import EvaluationConfig, Protocol, Setting, evaluate
 from recsys.evaluation.results import ALL_USERS, MAIN_METRIC, WHOLE, PairedDifference, Row
@@ -56,6 +58,7 @@ def pass_gate(
     config: GateConfig,
     *,
     date: str,
+    shown: ShownLog | None = None,
     on_step: Step = lambda _, __: None,
 ) -> dict[str, float]:
     """Return NDCG@10 of the pipeline and of every baseline; empty when there is nobody to ask.
@@ -66,6 +69,7 @@ def pass_gate(
         training: settings of the pipeline.
         config: what it is compared with.
         date: for the report.
+        shown: impressions with stops in ``log``; those that tell of the answers are not learned from.
         on_step: told what is being done.
 
     Raises:
@@ -73,7 +77,10 @@ def pass_gate(
     """
     split = sample_tests(leave_last_out(log), config.max_users, seed=training.seed)
     whole: Fit = partial(
-        fit_two_stage, config=training, on_step=lambda name, share: on_step(f"gate: {name}", share)
+        fit_two_stage,
+        config=training,
+        shown=None if shown is None else known_by(shown, split),
+        on_step=lambda name, share: on_step(f"gate: {name}", share),
     )
     return pass_with(whole, split, items, config, date=date, seed=training.seed)
 

@@ -43,6 +43,7 @@ from recsys.training.two_stage import (
     assembled,
     fit_from_rows,
     fit_parts,
+    heads_of,
     serving_knowledge,
 )
 
@@ -245,7 +246,7 @@ def pipeline_over(
     sequential = solve_sequential(now.moments, log.n_items, config, seed=training.seed)
     if ranker is not None:
         known = serving_knowledge(log, items, training, sequential=sequential, on_step=on_step)
-        return assembled(known, ranker, items, log, training)
+        return assembled(known, ranker, items, log, training, heads_of(None, log, known, training))
     rows, known = fit_parts(log, items, training, sequential=sequential, on_step=on_step)
     return fit_from_rows(log, items, training, rows, known, on_step=on_step)
 

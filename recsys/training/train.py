@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import orjson
+import polars as pl
 from pydantic import JsonValue
 
 from recsys.core.errors import InputError
 from recsys.core.hashing import digest_bytes
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
+from recsys.data.shown import encode_impressions
 from recsys.drift.fit import fit_profile
 from recsys.drift.profile import save_profile
 from recsys.drift.served import with_served
@@ -60,6 +62,7 @@ def train(
     now_s: float,
     gate: GateConfig | None = None,
     passed: Mapping[str, float] | None = None,
+    impressions: pl.DataFrame | None = None,
     lake_versions: Mapping[str, int] | None = None,
     on_step: Step = lambda _, __: None,
 ) -> Trained:
@@ -73,25 +76,30 @@ def train(
         now_s: Unix time, kept in the manifest.
         gate: what the pipeline must not be worse than; None: publish whatever comes.
         passed: what the gate said, where the same settings have passed it already; for the manifest.
+        impressions: what was shown, schema :data:`recsys.data.impressions.IMPRESSIONS`; asked for where a
+            target has a weight.
         lake_versions: of the tables that the data set was read from, kept in the manifest so that it can be
             read again; None: it comes from no lake.
         on_step: told what is being done.
 
     Raises:
         InputError: nothing can be learned from the data.
+        UnavailableError: a target has a weight, and nobody knows the answers to it.
         GateClosedError: the pipeline is worse than a baseline.
     """
-    log = encode(dataset, Vocabulary(dataset.items["item_id"].to_list()))
+    vocabulary = Vocabulary(dataset.items["item_id"].to_list())
+    log = encode(dataset, vocabulary)
     if log.n_users == 0:
         raise InputError(f"data set {dataset.name}: no positive interaction with an item of the catalogue")
     date = datetime.fromtimestamp(now_s, UTC).date().isoformat()
+    shown = None if impressions is None else encode_impressions(impressions, vocabulary, log)
     scores = (
         dict(passed or {})
         if gate is None
-        else pass_gate(log, dataset.items, config, gate, date=date, on_step=on_step)
+        else pass_gate(log, dataset.items, config, gate, date=date, shown=shown, on_step=on_step)
     )
     started = time.perf_counter()
-    model = fit_two_stage(log, dataset.items, config, on_step=on_step)
+    model = fit_two_stage(log, dataset.items, config, shown=shown, on_step=on_step)
     fitted = time.perf_counter()
     on_step("writing the bundle", 0.0)
     meta = facts_of(

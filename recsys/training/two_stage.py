@@ -5,15 +5,18 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 
+from recsys.core.errors import UnavailableError
 from recsys.core.settings import FrozenModel
 from recsys.core.threads import side_by_side, wait_for
 from recsys.data.log import InteractionLog
+from recsys.data.shown import ShownLog
 from recsys.drift.fit import ProfileConfig
 from recsys.features.items import fit_items
 from recsys.pipeline.catalogue import Catalogue
 from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
 from recsys.ranking.boosting import BoostedRanker, BoostingConfig, fit_ranker
 from recsys.ranking.matrix import Knowledge, KnowledgeConfig, fit_knowledge
+from recsys.ranking.targets import TargetHeads, TargetsConfig, fit_heads
 from recsys.recall.sequential import SequentialSource
 from recsys.recall.shelf import Shelf
 from recsys.reranking.cost import costs_of
@@ -42,6 +45,9 @@ class TrainingConfig(FrozenModel):
     boosting: BoostingConfig = BoostingConfig()
     """The ranker."""
 
+    targets: TargetsConfig = TargetsConfig()
+    """What is learned from impressions."""
+
     reranking: RerankingConfig = RerankingConfig()
     """Caps on the lists."""
 
@@ -63,6 +69,7 @@ def fit_two_stage(
     items: pl.DataFrame,
     config: TrainingConfig,
     *,
+    shown: ShownLog | None = None,
     shelf: Shelf | None = None,
     on_step: Step = lambda _, __: None,
 ) -> TwoStage:
@@ -72,11 +79,16 @@ def fit_two_stage(
         log: positive interactions, all of them known at the moment of training.
         items: the catalogue, schema :data:`recsys.data.schema.ITEMS`; row order gives the log's item rows.
         config: settings.
+        shown: impressions that are known by then, with stops in ``log``; asked for where a target has a
+            weight.
         shelf: keeps what takes longest, for further fits on the same log.
         on_step: told what is being done, of several things at a time.
+
+    Raises:
+        UnavailableError: a target has a weight, and nobody knows the answers to it.
     """
     rows, known = fit_parts(log, items, config, shelf=shelf, on_step=on_step)
-    return fit_from_rows(log, items, config, rows, known, on_step=on_step)
+    return fit_from_rows(log, items, config, rows, known, shown=shown, on_step=on_step)
 
 
 def fit_parts(
@@ -135,9 +147,11 @@ def fit_from_rows(
     rows: TrainingRows,
     known: Knowledge,
     *,
+    shown: ShownLog | None = None,
     on_step: Step = lambda _, __: None,
 ) -> TwoStage:
-    """Grow the ranker's trees and put the stages together."""
+    """Grow the ranker's trees, and those of the targets, and put the stages together."""
+    heads = heads_of(shown, log, known, config, on_step=on_step)
     ranker = fit_ranker(
         rows.matrix,
         rows.labels,
@@ -147,7 +161,29 @@ def fit_from_rows(
         seed=config.seed,
         on_tree=lambda tree: on_step("ranker", tree / config.boosting.n_trees),
     )
-    return assembled(known, ranker, items, log, config)
+    return assembled(known, ranker, items, log, config, heads)
+
+
+def heads_of(
+    shown: ShownLog | None,
+    log: InteractionLog,
+    known: Knowledge,
+    config: TrainingConfig,
+    *,
+    on_step: Step = lambda _, __: None,
+) -> TargetHeads | None:
+    """Return a head for each target that has a weight; None when none has.
+
+    Raises:
+        UnavailableError: a target has a weight, and nobody knows the answers to it.
+    """
+    if not config.targets.weights:
+        return None
+    if shown is None:
+        raise UnavailableError("targets", "a target has a weight, and nothing is known of what was shown")
+    return fit_heads(
+        shown, log, known.items, known.sources.tags, config.targets, seed=config.seed, on_step=on_step
+    )
 
 
 def assembled(
@@ -156,6 +192,7 @@ def assembled(
     items: pl.DataFrame,
     log: InteractionLog,
     config: TrainingConfig,
+    heads: TargetHeads | None = None,
 ) -> TwoStage:
     """Return the pipeline of parts that were fitted before.
 
@@ -165,11 +202,12 @@ def assembled(
         items: the catalogue that ``known`` was fitted on.
         log: that ``known`` was fitted on.
         config: quotas, caps and the number of candidates.
+        heads: of the targets that have a weight.
     """
     catalogue = Catalogue(items, _popular(known, items), log.contexts)
     return TwoStage(
         RecallStage(known.sources, catalogue, config.knowledge.recall.quotas),
-        RankingStage(known, ranker),
+        RankingStage(known, ranker, heads),
         RerankingStage(
             known.items,
             config.reranking,

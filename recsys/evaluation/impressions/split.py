@@ -8,6 +8,7 @@ from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.errors import FieldError
 from recsys.data.log import InteractionLog
 from recsys.data.shown import ShownLog, with_stops_in
+from recsys.data.splits import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,28 @@ def split_impressions(
         test_days,
         int((~over & (shown.starts_s < cut_s)).sum()),
     )
+
+
+def known_by(shown: ShownLog, split: Split) -> ShownLog:
+    """Keep the sessions that tell nothing of the answers that a split holds out.
+
+    Those that ended before the first answer of their user, and before the last position that models learn
+    from: under global time that is the cut.
+
+    Args:
+        shown: with stops in ``split.full``.
+        split: of the log that ``shown`` was encoded with.
+
+    Returns:
+        Sessions with stops in ``split.train``.
+    """
+    full, train = split.full, split.train
+    first = full.offsets[:-1] + train.lengths  # of each user's positions that are held out
+    held = train.lengths < full.lengths
+    until_s = np.full(full.n_users + 1, np.inf)  # the last place is for users that the log does not know
+    until_s[:-1][held] = full.times_s[first[held]]
+    over = shown.ends_s < np.minimum(until_s[shown.log_users], train.times_s.max(initial=-np.inf))
+    return with_stops_in(shown.of_sessions(over), full, train)
 
 
 def sample_users(shown: ShownLog, n: int, *, seed: int) -> ShownLog:

@@ -42,6 +42,7 @@ def test_kuairand_answers_are_the_flags_of_the_log(tmp_path: Path) -> None:
     assert found.schema == IMPRESSIONS
     assert found["click"].to_list() == [True, False, True]  # a like without a click is none, a hated one is
     assert found["long_view"].to_list() == [True, False, False]
+    assert found["like"].to_list() == [False, True, False]
     assert found["context"].to_list() == ["tab-1"] * 3
 
 
@@ -62,7 +63,7 @@ def test_a_row_that_cannot_be_read_is_refused_or_left_out(tmp_path: Path) -> Non
 def test_kinds_say_whether_it_was_a_click_and_ratings_say_nothing() -> None:
     found = impressions_of(dataset(["click", "impression", "dislike", "skip", "like", "rating"]))
     assert found["click"].to_list() == [True, False, False, False, True]  # from old to new
-    assert found["long_view"].null_count() == 5
+    assert found["long_view"].null_count() == found["like"].null_count() == 5
 
 
 def test_a_log_of_choices_alone_is_refused() -> None:

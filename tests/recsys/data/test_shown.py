@@ -16,7 +16,7 @@ ITEMS = Vocabulary([f"i{row}" for row in range(6)])
 
 
 def table(rows: Sequence[tuple[str, str, float, bool]], context: str | None = "tab-1") -> pl.DataFrame:
-    """Make impressions of (user, item, time, clicked); nobody measured long views."""
+    """Make impressions of (user, item, time, clicked); nobody measured long views and likes."""
     users, items, times_s, clicked = zip(*rows, strict=True) if rows else ((), (), (), ())
     return pl.DataFrame(
         {
@@ -27,6 +27,7 @@ def table(rows: Sequence[tuple[str, str, float, bool]], context: str | None = "t
             "at_random": [False] * len(rows),
             "click": clicked,
             "long_view": [None] * len(rows),
+            "like": [None] * len(rows),
         },
         schema=IMPRESSIONS,
     )

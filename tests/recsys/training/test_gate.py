@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from recsys.data.impressions import impressions_of
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
+from recsys.data.shown import ShownLog, encode_impressions
 from recsys.evaluation.baselines import BASELINES
 from recsys.evaluation.results import PairedDifference
 from recsys.features.users import NO_ITEM, UserBatch
@@ -50,6 +52,28 @@ def test_a_pipeline_that_is_worse_than_a_baseline_is_refused_by_its_name(
     monkeypatch.setattr(module, "fit_two_stage", lambda *_, **__: NothingAtAll())
     with pytest.raises(GateClosedError, match=r"popularity.*below 0.*--no-gate"):
         pass_gate(log, simulated.items, QUICK, GateConfig(), date="2026-01-01")
+
+
+def test_the_pipeline_does_not_learn_from_what_users_were_shown_with_the_answer(
+    simulated: Dataset, log: InteractionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[ShownLog] = []
+
+    def fit(*_: object, shown: ShownLog, **__: object) -> NothingAtAll:
+        handed.append(shown)
+        return NothingAtAll()
+
+    monkeypatch.setattr(module, "fit_two_stage", fit)
+    vocabulary = Vocabulary(simulated.items["item_id"].to_list())
+    shown = encode_impressions(impressions_of(simulated), vocabulary, log)
+    with pytest.raises(GateClosedError):
+        pass_gate(log, simulated.items, QUICK, GateConfig(), date="2026-01-01", shown=shown)
+    (told,) = handed
+    known = told.log_users >= 0
+    answered_s = log.times_s[log.offsets[1:] - 1]  # of everybody with more than one position
+    several = log.lengths[told.log_users[known]] > 1
+    assert (told.ends_s[known] < answered_s[told.log_users[known]])[several].all()
+    assert 0 < told.n_sessions < shown.n_sessions
 
 
 def test_nobody_to_ask_is_no_reason_to_refuse(simulated: Dataset, log: InteractionLog) -> None:

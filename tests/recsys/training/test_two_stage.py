@@ -5,7 +5,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recsys.core.errors import InputError
+from recsys.core.errors import InputError, UnavailableError
+from recsys.data.impressions import impressions_of
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
 from recsys.drift.profile import load_reference
@@ -13,6 +14,7 @@ from recsys.features.users import UserBatch, batch_at
 from recsys.pipeline.stages import TwoStage
 from recsys.ranking.boosting import BoostingConfig
 from recsys.ranking.matrix import FEATURE_SCHEMA, KnowledgeConfig
+from recsys.ranking.targets import TargetsConfig
 from recsys.recall.sequential import SequentialConfig
 from recsys.recall.sources import RecallConfig
 from recsys.recall.svd import SvdConfig
@@ -148,6 +150,31 @@ def test_training_again_makes_the_same_bundle(
 ) -> None:
     again = train(simulated, registry, TINY, key="another", now_s=2_000.0)
     assert (again.bundle.name, again.bundle.is_new) == (trained.bundle.name, False)
+
+
+def test_a_target_with_a_weight_changes_the_order_and_travels_with_the_bundle(
+    registry: LocalRegistry, trained: Trained, simulated: Dataset
+) -> None:
+    config = TINY.model_copy(update={"targets": TargetsConfig(click_weight=3.0, n_trees=5)})
+    shown = impressions_of(simulated)
+    done = train(simulated, registry, config, key="targets", now_s=3_000.0, impressions=shown)
+    reader = open_bundle(registry.get(done.bundle.name), feature_schema=FEATURE_SCHEMA)
+    users = last_steps(encode(simulated, Vocabulary(simulated.items["item_id"].to_list())))
+    made, read = (each.recommend(users, 10)[1] for each in (done.model, TwoStage.load(reader)))
+    assert np.array_equal(made.item_rows, read.item_rows)
+    assert np.array_equal(made.scores, read.scores)
+    assert not np.array_equal(made.item_rows, trained.model.top(users, 10))
+
+
+def test_a_bundle_without_weights_holds_nothing_of_targets(registry: LocalRegistry, trained: Trained) -> None:
+    files = open_bundle(registry.get(trained.bundle.name), feature_schema=FEATURE_SCHEMA).manifest.files
+    assert not [name for name in files if "targets" in name]
+
+
+def test_a_weight_without_impressions_is_refused(tmp_path: Path, simulated: Dataset) -> None:
+    config = TINY.model_copy(update={"targets": TargetsConfig(click_weight=1.0)})
+    with pytest.raises(UnavailableError, match="nothing is known of what was shown"):
+        train(simulated, LocalRegistry(tmp_path), config, key=KEY, now_s=0.0)
 
 
 def test_what_was_trained_under_a_key_is_found(registry: LocalRegistry, trained: Trained) -> None:

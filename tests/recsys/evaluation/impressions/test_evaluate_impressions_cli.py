@@ -59,6 +59,32 @@ def test_no_more_users_than_asked_for_are_tested(simulated_folder: Path, tmp_pat
     assert ImpressionReport.model_validate_json(file.read_bytes()).asked[0].n_users == 7
 
 
+def test_days_that_are_skipped_are_neither_learned_from_nor_asked_about(
+    simulated_folder: Path, tmp_path: Path
+) -> None:
+    file, options = tmp_path / "figures.json", ("--models", "popularity", "--test-days", 3)
+    found = []
+    for skipped in (0, 4):
+        run(simulated_folder, *options, "--skip-days", skipped, "--json", file)
+        found.append(ImpressionReport.model_validate_json(file.read_bytes()))
+    assert found[1].n_train_events < found[0].n_train_events
+    assert found[1].asked[0].n_impressions != found[0].asked[0].n_impressions
+
+
+def test_the_heads_of_targets_learn_from_what_was_shown_before_the_cut(
+    simulated_folder: Path, tmp_path: Path
+) -> None:
+    file, config = tmp_path / "figures.json", tmp_path / "config.json"
+    weights = {"next_item_weight": 0.0, "click_weight": 1.0, "n_trees": 10}
+    config.write_bytes(orjson.dumps({**TINY, "targets": weights}))
+    options = ("--models", "two-stage", "--config", config, "--test-days", 5, "--json", file)
+    result = run(simulated_folder, *options, "--with-defaults")
+    assert result.exit_code == 0, result.output
+    report = ImpressionReport.model_validate_json(file.read_bytes())
+    heads, plain = (each.metrics["auc"].value for each in report.judgements)
+    assert heads != plain
+
+
 def test_films_without_impressions_are_refused(real_movielens: Path) -> None:
     assert isinstance(run(real_movielens, "--models", "popularity").exception, InputError)
 

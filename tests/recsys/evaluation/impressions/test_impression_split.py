@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from recsys.core.clock import SECONDS_PER_DAY
 from recsys.core.errors import FieldError
 from recsys.data.log import InteractionLog
 from recsys.data.shown import ShownLog
-from recsys.evaluation.impressions.split import sample_users, split_impressions
+from recsys.data.splits import global_time, leave_last_out
+from recsys.evaluation.impressions.split import known_by, sample_users, split_impressions
 
 LogOf = Callable[..., InteractionLog]
 DAY = SECONDS_PER_DAY
@@ -67,3 +69,23 @@ def test_a_sample_keeps_all_sessions_of_its_users() -> None:
     sampled = sample_users(shown, 2, seed=0)
     assert np.unique(sampled.users, return_counts=True)[1].tolist() == [2, 2]
     assert sample_users(shown, 3, seed=0) is shown
+
+
+def test_what_a_user_was_shown_from_the_held_out_answer_on_is_not_known(log_of: LogOf) -> None:
+    lives = [[(0, 1.0 * DAY), (1, 3.0 * DAY)], [(2, 2.0 * DAY), (0, 4.0 * DAY), (1, 9.0 * DAY)]]
+    log = log_of(lives, 3)
+    spans = ((1.0, 2.9), (2.5, 3.0), (1.0, 3.9), (3.0, 3.5), (4.0, 4.5))
+    shown = sessions(*spans, users=[0, 0, 1, 2, 2])
+    shown = replace(shown, log_users=np.array([0, 0, 1, -1, -1]), stops=np.array([1, 1, 2, 0, 0]))
+    found = known_by(shown, leave_last_out(log))
+    # user 0 is asked at 3 days, user 1 at 9 days; the last that anybody learns from is at 4 days
+    assert found.ends_s.tolist() == [2.9 * DAY, 3.9 * DAY, 3.5 * DAY]
+    assert found.stops.tolist() == [1, 1, 0]  # user 1 begins a position earlier in the past that is left
+
+
+def test_under_global_time_nothing_after_the_cut_is_known(log_of: LogOf) -> None:
+    days = ((1.0, 2.0, 3.0, 8.0), (1.5, 4.0, 9.0, 10.0))
+    lives = [[(item, day * DAY) for item, day in enumerate(life)] for life in days]
+    split = global_time(log_of(lives, 4), 5.0 * DAY)
+    shown = sessions((1.0, 3.9), (5.0, 5.5), (1.0, 8.5))
+    assert known_by(shown, split).ends_s.tolist() == [3.9 * DAY]
