@@ -17,11 +17,11 @@ def rate_columns(
     *,
     prior_impressions: float,
 ) -> NDArray[np.float32]:
-    """Return what impressions say of every item, shape (items, 1 + RATES_PER_ANSWER * answers).
+    """Return what impressions say of every item, shape (items + 1, 1 + RATES_PER_ANSWER * answers).
 
     First log(1 + impressions); then per answer the log odds of the rate of the item, of its creator, and the
     mean over its tags. A rate starts with ``prior_impressions`` at the mean of all; what was never shown, an
-    unknown creator and no tag have that mean.
+    unknown creator and no tag have that mean. The last row is that of an item of which nothing is known.
 
     Args:
         item_rows: shape (impressions,), what was shown.
@@ -30,8 +30,8 @@ def rate_columns(
         prior_impressions: above 0.
     """
     n_shown = np.bincount(item_rows, minlength=items.n_items)
-    columns = np.empty((items.n_items, 1 + RATES_PER_ANSWER * len(answers)), dtype=np.float32)
-    columns[:, 0] = np.log1p(n_shown)
+    columns = np.zeros((items.n_items + 1, 1 + RATES_PER_ANSWER * len(answers)), dtype=np.float32)
+    columns[:-1, 0] = np.log1p(n_shown)
     nobody = int(items.creator_rows.max(initial=-1)) + 1  # stands for unknown creators
     creators = np.where(items.creator_rows >= 0, items.creator_rows, nobody)
     has = (items.tag_vectors > 0.0).astype(np.float64)  # shape (items, tags)
@@ -49,9 +49,10 @@ def rate_columns(
         )
         of_tag = _log_odds(tag_shown, has.T @ n_chosen, mean, prior_impressions)
         at = 1 + RATES_PER_ANSWER * number
-        columns[:, at] = of_item
-        columns[:, at + 1] = np.where(creators < nobody, of_creator[creators], unknown)
-        columns[:, at + 2] = np.where(n_tags > 0, has @ of_tag / np.maximum(n_tags, 1.0), unknown)
+        columns[:-1, at] = of_item
+        columns[:-1, at + 1] = np.where(creators < nobody, of_creator[creators], unknown)
+        columns[:-1, at + 2] = np.where(n_tags > 0, has @ of_tag / np.maximum(n_tags, 1.0), unknown)
+        columns[-1, at : at + RATES_PER_ANSWER] = unknown
     return columns
 
 

@@ -162,7 +162,9 @@ def overlaid_ranking(stage: RankingStage, catalogue: Catalogue, found: Differenc
     )
     sources = replace(known.sources, tags=overlaid_tags(known.sources.tags, items))
     return RankingStage(
-        Knowledge(sources, items, statistics, known.transitions, found.n_learned), stage.ranker
+        Knowledge(sources, items, statistics, known.transitions, found.n_learned),
+        stage.ranker,
+        None if stage.heads is None else stage.heads.with_items(found.n_items),
     )
 
 

@@ -11,7 +11,7 @@ targets, one weighted sum).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -106,7 +106,7 @@ class TargetsConfig(FrozenModel):
 class TargetHeads:
     """A head per target; only :func:`fit_heads` and :meth:`load` make one."""
 
-    rates: NDArray[np.float32]  # shape (items, columns), what impressions say of each item
+    rates: NDArray[np.float32]  # shape (items + 1, columns), what impressions say of each; last, of a new one
     heads: Mapping[Target, BoostedRanker]
     weights: Mapping[Target, float]  # none is 0, and each has a head
     next_item_weight: float
@@ -137,6 +137,11 @@ class TargetHeads:
         for target, weight in self.weights.items():
             total += np.float32(weight) * self.heads[target].score(seen)
         return total
+
+    def with_items(self, n_items: int) -> Self:
+        """Return heads for a catalogue that has grown to so many items; of new ones nothing is known."""
+        n_new = n_items + 1 - len(self.rates)
+        return replace(self, rates=np.concatenate([self.rates, np.repeat(self.rates[-1:], n_new, axis=0)]))
 
     def save(self, writer: BundleWriter) -> None:
         """Write under ``ranker/targets/``."""

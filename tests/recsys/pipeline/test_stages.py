@@ -5,8 +5,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from recsys.data.impressions import impressions_of
 from recsys.data.log import InteractionLog, Vocabulary, encode
 from recsys.data.schema import Dataset
+from recsys.data.shown import encode_impressions
 from recsys.features.items import fit_items
 from recsys.features.users import NO_ITEM, UserBatch, batch_at
 from recsys.overlay.change import ItemChange
@@ -18,6 +20,7 @@ from recsys.pipeline.overlaid import differences, overlaid_ranking, overlaid_rec
 from recsys.pipeline.stages import RankingStage, RecallStage, RerankingStage, TwoStage
 from recsys.ranking.boosting import BoostingConfig, fit_ranker
 from recsys.ranking.matrix import FEATURES, Knowledge, KnowledgeConfig, candidate_matrix, fit_knowledge
+from recsys.ranking.targets import TargetsConfig, fit_heads
 from recsys.recall.sequential import SequentialConfig
 from recsys.recall.sources import Quotas, RecallConfig
 from recsys.recall.svd import SvdConfig
@@ -39,8 +42,8 @@ def log(simulated: Dataset) -> InteractionLog:
     return encode(simulated, Vocabulary(simulated.items["item_id"].to_list()))
 
 
-@pytest.fixture(scope="module")
-def pipeline(log: InteractionLog, simulated: Dataset) -> TwoStage:
+@pytest.fixture(scope="module", params=[False, True], ids=["next item", "targets"])
+def pipeline(log: InteractionLog, simulated: Dataset, request: pytest.FixtureRequest) -> TwoStage:
     """Return a pipeline whose ranker has learned from chance: what it says does not matter here."""
     rows = np.arange(log.n_items)
     frame = simulated.items.with_columns(available=pl.Series(~np.isin(rows, UNAVAILABLE)))
@@ -51,9 +54,15 @@ def pipeline(log: InteractionLog, simulated: Dataset) -> TwoStage:
     labels = (rng.random(100) < 0.3).astype(np.float32)
     ranker = fit_ranker(matrix, labels, np.full(10, 10), BoostingConfig(n_trees=3))
     catalogue = Catalogue(frame, np.arange(log.n_items, dtype=np.int32), log.contexts)
+    heads = None
+    if request.param:
+        vocabulary = Vocabulary(simulated.items["item_id"].to_list())
+        shown = encode_impressions(impressions_of(simulated), vocabulary, log)
+        config = TargetsConfig(click_weight=1.0, n_trees=5)
+        heads = fit_heads(shown, log, table, known.sources.tags, config, seed=0)
     return TwoStage(
         RecallStage(known.sources, catalogue, Quotas()),
-        RankingStage(known, ranker),
+        RankingStage(known, ranker, heads),
         RerankingStage(table, RerankingConfig(max_per_creator=2)),
         N,
     )

@@ -138,6 +138,13 @@ def test_what_chance_showed_is_not_learned_from(
         fit_heads(replace(shown, at_random=by_chance), log, known.items, known.sources.tags, BOTH, seed=0)
 
 
+def test_new_items_are_those_of_which_nothing_is_known(heads: TargetHeads) -> None:
+    grown = heads.with_items(N_ITEMS + 2)
+    assert np.array_equal(grown.rates[:N_ITEMS], heads.rates[:N_ITEMS])
+    assert np.array_equal(grown.rates[N_ITEMS:], np.repeat(heads.rates[-1:], 3, axis=0))
+    assert np.array_equal(grown.with_items(N_ITEMS + 2).rates, grown.rates)
+
+
 def test_heads_are_read_back_as_they_were_written(
     heads: TargetHeads, log: InteractionLog, known: Knowledge, bundle_of: BundleOf
 ) -> None:
