@@ -12,12 +12,13 @@ from recsys.data.badrows import OnBadRow
 from recsys.data.formats import load_dataset, load_impressions
 from recsys.data.impressions import Target
 from recsys.data.log import Vocabulary, encode
+from recsys.data.schema import Dataset
 from recsys.data.shown import ShownLog, encode_impressions
 from recsys.evaluation.baselines import BASELINES
 from recsys.evaluation.impressions.click_rate import ClickRateConfig, fit_click_rate
 from recsys.evaluation.impressions.protocol import evaluate_impressions
 from recsys.evaluation.impressions.results import ImpressionReport
-from recsys.evaluation.impressions.split import sample_users, split_impressions
+from recsys.evaluation.impressions.split import ImpressionSplit, sample_users, split_impressions
 from recsys.evaluation.impressions.targets_alone import fit_targets_alone
 from recsys.evaluation.model import Fit
 from recsys.evaluation.protocols import Progress, Setting
@@ -61,15 +62,15 @@ def impression_report(
     """
     wanted = chosen_of(models, KNOWN)
     on_step(f"reading {data}", 0.0)
-    dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=now_s).dataset
-    impressions = load_impressions(data, on_bad_row=on_bad_row, now_s=now_s)
-    items = Vocabulary(dataset.items["item_id"].to_list())
-    log = encode(dataset, items)
-    shown = encode_impressions(impressions, items, log)
-    end_s = float(shown.starts_s.max()) - skip_days * SECONDS_PER_DAY if skip_days > 0.0 else None
-    split = split_impressions(log, shown, test_days=test_days, end_s=end_s)
-    if max_users is not None:
-        split = replace(split, test=sample_users(split.test, max_users, seed=setting.seed))
+    dataset, split = held_out(
+        data,
+        test_days=test_days,
+        skip_days=skip_days,
+        max_users=max_users,
+        seed=setting.seed,
+        on_bad_row=on_bad_row,
+        now_s=now_s,
+    )
     answered = [target for target in JUDGED if target in split.test.answers]
     fits = fits_of(
         wanted,
@@ -82,6 +83,29 @@ def impression_report(
     return evaluate_impressions(
         split, dataset.items, fits, named, targets=targets or answered, ours=(*OURS, *HEADS), on_step=on_step
     )
+
+
+def held_out(
+    data: Path,
+    *,
+    test_days: float,
+    skip_days: float,
+    max_users: int | None,
+    seed: int,
+    on_bad_row: OnBadRow,
+    now_s: float,
+) -> tuple[Dataset, ImpressionSplit]:
+    """Read a data set with its impressions, and hold out the last days, or those before ``skip_days``."""
+    dataset = load_dataset(data, on_bad_row=on_bad_row, now_s=now_s).dataset
+    impressions = load_impressions(data, on_bad_row=on_bad_row, now_s=now_s)
+    items = Vocabulary(dataset.items["item_id"].to_list())
+    log = encode(dataset, items)
+    shown = encode_impressions(impressions, items, log)
+    end_s = float(shown.starts_s.max()) - skip_days * SECONDS_PER_DAY if skip_days > 0.0 else None
+    split = split_impressions(log, shown, test_days=test_days, end_s=end_s)
+    if max_users is not None:
+        split = replace(split, test=sample_users(split.test, max_users, seed=seed))
+    return dataset, split
 
 
 def _rates(past: ShownLog) -> dict[str, Fit]:
