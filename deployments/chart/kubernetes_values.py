@@ -10,6 +10,9 @@ from recsys.core.settings import FrozenModel
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")] | NonNegativeFloat
 """``250m`` cores, ``2Gi`` of memory."""
 
+Schedule = Annotated[str, Field(pattern=r"^(@(hourly|daily|weekly|monthly)|(\S+ ){4}\S+)?$")]
+"""As for cron; empty: never."""
+
 Labels = dict[str, str]
 
 ObjectName = Annotated[str, Field(pattern=r"^([a-z]([-a-z0-9]*[a-z0-9])?)?$")]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from deployments.chart.kubernetes_values import ChartModel, Resources
+from deployments.chart.kubernetes_values import ChartModel, Resources, Schedule
 from deployments.chart.placement import Nodes
 from recsys.drift.policy import PolicyConfig
 from recsys.lake.place import BUCKET
@@ -43,6 +43,19 @@ class Ingest(Nodes):
     """Longest wait for them."""
     ahead_seconds: PositiveFloat
     """How far ahead clocks of clients may be."""
+    resources: Resources
+    """Of its container."""
+
+
+class Leaving(Nodes):
+    """A CronJob of ``marquee privacy finish``."""
+
+    schedule: Schedule
+    """As for cron; empty: there is none."""
+    time_zone: str
+    """Of the schedule; empty: that of the cluster."""
+    deadline_seconds: PositiveInt
+    """It is ended after so long."""
     resources: Resources
     """Of its container."""
 

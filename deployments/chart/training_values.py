@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from deployments.chart.kubernetes_values import ChartModel, Resources
+from deployments.chart.kubernetes_values import ChartModel, Resources, Schedule
 from deployments.chart.placement import Placement
 from recsys.training.refresh import RankerOf
 from recsys.training.two_stage import TrainingConfig
@@ -26,7 +26,7 @@ class TrainingRayJob(ChartModel):
 class Training(Placement):
     """A CronJob that trains, passes the gate and registers."""
 
-    schedule: str = Field(pattern=r"^(@(hourly|daily|weekly|monthly)|(\S+ ){4}\S+)?$")
+    schedule: Schedule
     """As for cron; empty: there is none."""
     time_zone: str
     """Of the schedule; empty: that of the cluster."""

@@ -15,7 +15,7 @@ from deployments.chart.kubernetes_values import (
     PodSecurity,
     Resources,
 )
-from deployments.chart.live_values import Drift, EventLog, Ingest
+from deployments.chart.live_values import Drift, EventLog, Ingest, Leaving
 from deployments.chart.network_values import Disruption, Ingress, NetworkPolicy, Route, ServiceValues
 from deployments.chart.placement import Placement
 from deployments.chart.ray_values import Ray
@@ -204,6 +204,8 @@ class ChartValues(ChartModel):
     """New bundles."""
     ingest: Ingest
     """Events into the lake."""
+    leaving: Leaving
+    """Who asked to be forgotten."""
     drift: Drift
     """Whether the world has moved."""
     test: Test

@@ -21,7 +21,7 @@ NIGHTLY = f"training.schedule=@daily,{RAY_JOB}"
 
 
 def test_nothing_of_it_is_there_unless_asked_for(rendered: Rendered) -> None:
-    assert not [name for _, name in rendered() if name.endswith(("-ingest", "-drift", "-live"))]
+    assert not [name for _, name in rendered() if name.endswith(("-ingest", "-drift", "-live", "-privacy"))]
 
 
 class TestIngest:
@@ -89,6 +89,48 @@ class TestIngest:
 
     def test_it_has_no_way_to_the_api_server(self, rendered: Rendered) -> None:
         assert pod_of(rendered("--set", INGEST), "ingest")["automountServiceAccountToken"] is False
+
+
+class TestLeaving:
+    def test_what_calls_began_is_completed_on_a_schedule_where_users_are_known(
+        self, rendered: Rendered
+    ) -> None:
+        objects = rendered(
+            "--set", "leaving.schedule=@daily,leaving.timeZone=Europe/Berlin,leaving.deadlineSeconds=60"
+        )
+        spec = objects["CronJob", "mq-marquee-privacy"]["spec"]
+        assert (spec["schedule"], spec["timeZone"], spec["concurrencyPolicy"]) == (
+            "@daily",
+            "Europe/Berlin",
+            "Forbid",
+        )
+        assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 60
+        pod = spec["jobTemplate"]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert container["command"] == ["marquee", "privacy", "finish"]
+        assert container["args"] == [f"--state={graph(objects)['state_url']}"]
+        assert {"name": "MARQUEE_HOME", "value": "/data"} in container["env"]
+        assert {"name": "data", "mountPath": "/data"} in container["volumeMounts"]
+        assert pod["automountServiceAccountToken"] is False
+
+    def test_topics_and_the_lake_in_a_bucket_are_reached_too(self, rendered: Rendered) -> None:
+        given = f"leaving.schedule=@daily,{KAFKA},eventLog.existingSecret=k,ingest.lake=s3://shop/lake"
+        objects = rendered("--set", f"{given},registry.existingSecret=s")
+        template = objects["CronJob", "mq-marquee-privacy"]["spec"]["jobTemplate"]["spec"]["template"]
+        (container,) = template["spec"]["containers"]
+        assert "--event-log=kafka://k:9092/shop" in container["args"]
+        assert {"name": "MARQUEE_LAKE", "value": "s3://shop/lake"} in container["env"]
+        assert {"secretRef": {"name": "s"}} in container["envFrom"]
+        assert {"name": "MARQUEE_KAFKA_PROPERTIES", "value": "/secrets/kafka/properties"} in container["env"]
+
+    def test_networks_let_it_out_to_the_state(self, rendered: Rendered) -> None:
+        objects = rendered("--set", "leaving.schedule=@daily,networkPolicy.enabled=true")
+        policy = objects["NetworkPolicy", "mq-marquee-live"]["spec"]
+        (chosen,) = policy["podSelector"]["matchExpressions"]
+        assert "privacy" in chosen["values"]
+        (entry,) = objects["NetworkPolicy", "mq-marquee-redis"]["spec"]["ingress"]
+        (clients,) = entry["from"][0]["podSelector"]["matchExpressions"]
+        assert clients["values"] == ["head", "worker", "privacy"]
 
 
 def test_the_controller_judges_by_the_log_that_routers_write_to(rendered: Rendered) -> None:
